@@ -1,0 +1,1 @@
+//! Sockets, batches and shard threads: the only crate with system calls.

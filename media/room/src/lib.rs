@@ -1,0 +1,1 @@
+//! The control plane: rooms, participants, tracks and LiveKit signalling sessions as state machines.

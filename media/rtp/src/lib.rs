@@ -1,0 +1,1 @@
+//! RTP, RTCP and SRTP without I/O and without a clock.

@@ -1,0 +1,1 @@
+//! SDP parsing, building and LiveKit-compatible negotiation, as pure functions.

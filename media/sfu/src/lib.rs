@@ -1,0 +1,1 @@
+//! The shard: a sans-IO selective forwarding unit.

@@ -1,0 +1,1 @@
+//! An embeddable LiveKit-compatible media server.

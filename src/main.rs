@@ -1,0 +1,3 @@
+//! `bedrud`: the command line.
+
+fn main() {}
