@@ -1,1 +1,27 @@
 //! The control plane: rooms, participants, tracks and LiveKit signalling sessions as state machines.
+//!
+//! Nothing here does I/O or reads a clock. The owner feeds a [`Hub`] with [`Input`]s and the time, then drains
+//! [`Output`]s: messages for signalling sockets, commands for shards, news for the platform.
+
+#![allow(deprecated, reason = "the protocol's deprecated fields are what older clients read")]
+
+mod codec;
+mod config;
+mod grants;
+mod hub;
+mod io;
+mod join_params;
+mod user_agent;
+
+pub use codec::{
+    Format, Frame, MAX_JOIN_REQUEST, MAX_SIGNAL_MESSAGE, SignalCodecError, decode_join_request,
+    decode_request, encode_response,
+};
+pub use config::{HubConfig, Limits, Timeouts};
+pub use grants::{Claims, VideoGrant};
+pub use hub::{Hub, HubStats};
+pub use io::{
+    ConnId, Input, JoinError, Now, Output, RoomEvent, ServiceError, ServiceErrorCode, ServiceId,
+    ServiceRequest, ServiceResponse, ShardId,
+};
+pub use join_params::{ClientContext, JoinParams, Reconnect, SignalPath};

@@ -1,0 +1,153 @@
+//! Settings of the control plane.
+
+use bedrud_rtp::Codec;
+use livekit_protocol::IceServer;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Size limits; 0 means no limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Room or participant metadata, bytes.
+    pub metadata: usize,
+    /// Sum of attribute keys and values, bytes.
+    pub attributes: usize,
+    /// Room name, bytes.
+    pub room_name: usize,
+    /// Participant identity, bytes.
+    pub identity: usize,
+    /// Participant display name, bytes.
+    pub participant_name: usize,
+    /// Tracks added but not yet seen in SDP, per participant.
+    pub pending_tracks: usize,
+    /// Requests waiting for a track of the same client id.
+    pub queued_per_cid: usize,
+    /// Session description, bytes.
+    pub sdp: usize,
+    /// Media sections of one connection.
+    pub media_sections: usize,
+    /// Tracks one participant may have published.
+    pub published_tracks: usize,
+    /// Participants of all rooms together.
+    pub participants: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            metadata: 512 * 1024,
+            attributes: 64 * 1024,
+            room_name: 256,
+            identity: 256,
+            participant_name: 256,
+            pending_tracks: 20,
+            queued_per_cid: 3,
+            sdp: 512 * 1024,
+            media_sections: 1024,
+            published_tracks: 128,
+            participants: 0,
+        }
+    }
+}
+
+/// Time limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeouts {
+    /// A room nobody ever joined closes after this.
+    pub empty: Duration,
+    /// A room closes this long after its last participant left.
+    pub departure: Duration,
+    /// A participant whose connection never comes up is removed after this.
+    pub join: Duration,
+    /// A participant whose connection failed may resume for this long.
+    pub resume: Duration,
+    /// A client must answer an offer within this.
+    pub negotiation: Duration,
+    /// Interval of refreshed tokens.
+    pub token_refresh: Duration,
+    /// Interval at which clients ping.
+    pub ping_interval: Duration,
+    /// A client that hears nothing for this long reconnects.
+    pub ping_timeout: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            empty: Duration::from_secs(300),
+            departure: Duration::from_secs(20),
+            join: Duration::from_secs(60),
+            resume: Duration::from_secs(5),
+            negotiation: Duration::from_secs(15),
+            token_refresh: Duration::from_secs(300),
+            ping_interval: Duration::from_secs(5),
+            ping_timeout: Duration::from_secs(15),
+        }
+    }
+}
+
+/// Settings of a [`crate::Hub`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubConfig {
+    /// UDP addresses where clients reach the shards.
+    pub udp_candidates: Vec<SocketAddr>,
+    /// TCP addresses for ICE/TCP (passive).
+    pub tcp_candidates: Vec<SocketAddr>,
+    /// DTLS certificate fingerprint as in `a=fingerprint`, e.g. `sha-256 AB:CD:…`.
+    pub fingerprint: String,
+    /// Number of shards; rooms are spread over them.
+    pub shards: u16,
+    /// Size limits.
+    pub limits: Limits,
+    /// Time limits.
+    pub timeouts: Timeouts,
+    /// Codecs clients may publish and receive, by preference.
+    pub codecs: Vec<Codec>,
+    /// Rooms come into being when the first participant joins.
+    pub auto_create: bool,
+    /// Participants per room unless the room says otherwise; 0 means no limit.
+    pub max_participants: u32,
+    /// Moderators may unmute.
+    pub remote_unmute: bool,
+    /// STUN and TURN servers told to clients.
+    pub ice_servers: Vec<IceServer>,
+    /// Region told to clients.
+    pub region: String,
+    /// Node id told to clients.
+    pub node_id: String,
+    /// Server version told to clients, `x.y.z`.
+    pub version: String,
+}
+
+impl HubConfig {
+    /// Defaults with the addresses and the certificate of this node.
+    #[must_use]
+    pub fn new(udp: Vec<SocketAddr>, tcp: Vec<SocketAddr>, fingerprint: impl Into<String>) -> Self {
+        Self {
+            udp_candidates: udp,
+            tcp_candidates: tcp,
+            fingerprint: fingerprint.into(),
+            shards: 1,
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            codecs: vec![
+                Codec::Vp8,
+                Codec::H264,
+                Codec::Vp9,
+                Codec::Av1,
+                Codec::H265,
+                Codec::Opus,
+                Codec::Red,
+                Codec::Pcmu,
+                Codec::Pcma,
+            ],
+            auto_create: true,
+            max_participants: 0,
+            remote_unmute: false,
+            ice_servers: Vec::new(),
+            region: String::new(),
+            node_id: String::new(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}

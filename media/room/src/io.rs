@@ -1,0 +1,269 @@
+//! What goes into the [`crate::Hub`] and what comes out.
+
+use crate::grants::Claims;
+use crate::join_params::JoinParams;
+use bedrud_sfu::{Command, Event};
+use livekit_protocol as proto;
+use std::time::Instant;
+
+/// One signalling socket. Chosen by the owner of the sockets, never reused within a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnId(pub u64);
+
+/// One request of the server API in progress. Chosen by the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceId(pub u64);
+
+/// Index of a shard, `0..HubConfig::shards`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ShardId(pub u16);
+
+/// The time, read once at the edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// For timers.
+    pub mono: Instant,
+    /// For what people and protocols see, milliseconds since the epoch.
+    pub unix_ms: u64,
+}
+
+/// What happened outside.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// A client asks to join or to resume. Answered by [`Output::Signal`] with the first message (upgrade then), or by
+    /// [`Output::Refuse`].
+    Join {
+        /// Its socket.
+        conn: ConnId,
+        /// What it wants. Boxed: it is large and rare.
+        params: Box<JoinParams>,
+    },
+    /// The dry run of a join. Answered by [`Output::Validated`].
+    Validate {
+        /// Names the answer.
+        id: ServiceId,
+        /// What would be joined.
+        params: Box<JoinParams>,
+    },
+    /// A message from a client.
+    Signal {
+        /// Its socket.
+        conn: ConnId,
+        /// The message.
+        request: proto::SignalRequest,
+    },
+    /// A socket ended without our doing.
+    SignalClosed {
+        /// Which.
+        conn: ConnId,
+    },
+    /// News from a shard.
+    Shard {
+        /// Which.
+        shard: ShardId,
+        /// The news.
+        event: Event,
+    },
+    /// A call of the server API. The caller has checked the grant.
+    Service {
+        /// Names the answer.
+        id: ServiceId,
+        /// The call.
+        request: ServiceRequest,
+    },
+    /// [`crate::Hub::poll_deadline`] has passed (harmless at any time).
+    Timeout,
+    /// Tell everyone goodbye and close all rooms; joins are refused from now on.
+    Shutdown,
+}
+
+/// What should happen outside.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Send a message. The first one on a connection means that the join was accepted.
+    Signal {
+        /// Socket.
+        conn: ConnId,
+        /// Message. Boxed: most are small, some are not.
+        response: Box<proto::SignalResponse>,
+    },
+    /// Close a socket after flushing what was sent. The hub has forgotten it.
+    CloseSignal {
+        /// Socket.
+        conn: ConnId,
+        /// True: close code 1000. False: end it without the closing handshake (or with another code), so that the
+        /// client reconnects at once.
+        clean: bool,
+    },
+    /// A join failed before anything was sent: answer it as plain HTTP. The hub has forgotten the connection.
+    Refuse {
+        /// Socket.
+        conn: ConnId,
+        /// Status and text.
+        error: JoinError,
+    },
+    /// Answer of [`Input::Validate`].
+    Validated {
+        /// As asked.
+        id: ServiceId,
+        /// Refusal, if it would be refused.
+        result: Result<(), JoinError>,
+    },
+    /// Sign these claims and send the token to the client as `refresh_token`. The new token lives
+    /// `max(10 min, remaining life of the old one)`; `claims.exp` is the old one's.
+    RefreshToken {
+        /// Socket.
+        conn: ConnId,
+        /// Claims of the new token.
+        claims: Box<Claims>,
+    },
+    /// Hand a command to a shard.
+    Command {
+        /// Which.
+        shard: ShardId,
+        /// Command.
+        command: Command,
+    },
+    /// News for the platform.
+    Event(Box<RoomEvent>),
+    /// Answer of [`Input::Service`].
+    ServiceReply {
+        /// As asked.
+        id: ServiceId,
+        /// Result.
+        result: Result<ServiceResponse, ServiceError>,
+    },
+}
+
+/// A refused join, as HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct JoinError {
+    /// HTTP status.
+    pub status: u16,
+    /// Plain text body. SDKs look at some of these texts.
+    pub message: String,
+}
+
+impl JoinError {
+    pub(crate) fn new(status: u16, message: impl Into<String>) -> Self {
+        Self { status, message: message.into() }
+    }
+}
+
+/// What happened in the rooms.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RoomEvent {
+    /// A room opened.
+    RoomStarted {
+        /// The room.
+        room: proto::Room,
+    },
+    /// A room closed.
+    RoomFinished {
+        /// Its last state.
+        room: proto::Room,
+    },
+    /// A participant's media connection came up.
+    ParticipantJoined {
+        /// Room.
+        room: proto::Room,
+        /// Participant.
+        participant: proto::ParticipantInfo,
+    },
+    /// A participant that had joined is gone; `participant.disconnect_reason` says why.
+    ParticipantLeft {
+        /// Room.
+        room: proto::Room,
+        /// Participant.
+        participant: proto::ParticipantInfo,
+    },
+    /// A participant is gone whose media connection never came up.
+    ParticipantConnectionAborted {
+        /// Room.
+        room: proto::Room,
+        /// Participant.
+        participant: proto::ParticipantInfo,
+    },
+    /// A track can be subscribed to.
+    TrackPublished {
+        /// Room.
+        room: proto::Room,
+        /// Publisher.
+        participant: proto::ParticipantInfo,
+        /// Track.
+        track: proto::TrackInfo,
+    },
+    /// A track ended.
+    TrackUnpublished {
+        /// Room.
+        room: proto::Room,
+        /// Publisher.
+        participant: proto::ParticipantInfo,
+        /// Track.
+        track: proto::TrackInfo,
+    },
+}
+
+/// RoomService of the server API.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "each variant carries LiveKit's request of the same name")]
+pub enum ServiceRequest {
+    CreateRoom(Box<proto::CreateRoomRequest>),
+    ListRooms(proto::ListRoomsRequest),
+    DeleteRoom(proto::DeleteRoomRequest),
+    ListParticipants(proto::ListParticipantsRequest),
+    GetParticipant(proto::RoomParticipantIdentity),
+    RemoveParticipant(proto::RoomParticipantIdentity),
+    MutePublishedTrack(proto::MuteRoomTrackRequest),
+    UpdateParticipant(Box<proto::UpdateParticipantRequest>),
+    UpdateSubscriptions(proto::UpdateSubscriptionsRequest),
+    SendData(proto::SendDataRequest),
+    UpdateRoomMetadata(proto::UpdateRoomMetadataRequest),
+}
+
+/// Result of a [`ServiceRequest`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum ServiceResponse {
+    /// CreateRoom, UpdateRoomMetadata.
+    Room(proto::Room),
+    /// ListRooms.
+    Rooms(Vec<proto::Room>),
+    /// GetParticipant, UpdateParticipant.
+    Participant(Box<proto::ParticipantInfo>),
+    /// ListParticipants.
+    Participants(Vec<proto::ParticipantInfo>),
+    /// MutePublishedTrack; `None` when the track is unknown.
+    Track(Option<Box<proto::TrackInfo>>),
+    /// Everything else.
+    Done,
+}
+
+/// Twirp error codes used by the room service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceErrorCode {
+    /// 404
+    NotFound,
+    /// 400
+    InvalidArgument,
+    /// 412
+    FailedPrecondition,
+    /// 503
+    Unavailable,
+}
+
+/// A failed [`ServiceRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ServiceError {
+    /// Code.
+    pub code: ServiceErrorCode,
+    /// Text, as the reference server words it.
+    pub message: String,
+}
+
+impl ServiceError {
+    pub(crate) fn new(code: ServiceErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
