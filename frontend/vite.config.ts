@@ -1,0 +1,44 @@
+/// <reference types="vitest/config" />
+import { fileURLToPath } from 'node:url';
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { defineConfig } from 'vite';
+import { precompress } from './build/precompress.ts';
+import { prepaint } from './build/prepaint.ts';
+
+const server = process.env.BEDRUD_URL ?? 'http://localhost:8090';
+const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+export default defineConfig(async ({ mode }) => ({
+	plugins: [
+		svelte(),
+		prepaint('build/prepaint.js'),
+		precompress(),
+		...(mode === 'mock' ? [(await import('./dev/mock-api.ts')).mockApi()] : []),
+	],
+	resolve: {
+		alias: [
+			{ find: '$lib', replacement: at('./src/lib') },
+			...(mode === 'mock' ? [{ find: /^livekit-client$/, replacement: at('./dev/mock-livekit.ts') }] : []),
+		],
+	},
+	build: {
+		target: 'es2022',
+		// Nothing inline: every byte comes from a file the content security policy can name.
+		assetsInlineLimit: 0,
+		modulePreload: { polyfill: false },
+		reportCompressedSize: false,
+	},
+	server: {
+		port: 5173,
+		proxy:
+			mode === 'mock'
+				? {}
+				: {
+						'/api': server,
+						'/uploads': server,
+						'/livekit': { target: server, ws: true },
+						'/rtc': { target: server, ws: true },
+					},
+	},
+	test: { include: ['tests/**/*.test.ts'], environment: 'node' },
+}));
