@@ -1,5 +1,24 @@
 //! One WebRTC transport: ICE-lite, DTLS and SCTP by a media-less str0m, SRTP keys by wrapping its DTLS provider.
+//!
+//! A [`Transport`] is one peer connection without its media. It owns no socket and reads no clock: STUN and DTLS
+//! datagrams and the time go in, datagrams to send, SRTP keys and data channel messages come out. RTP and RTCP never
+//! enter; they travel beside it, to [`Transport::destination`], under the keys of [`TransportOutput::Connected`].
 
+mod channels;
+mod config;
+mod context;
+mod dtls;
+mod error;
+mod keying;
+mod output;
+mod paths;
+mod transport;
 mod types;
 
-pub use types::{DataChannel, IceCredentials, RemoteTransport};
+pub use config::TransportConfig;
+pub use context::{Certificate, TransportContext};
+pub use error::TransportError;
+pub use keying::{SrtpKeying, SrtpProfile};
+pub use output::{CloseReason, TransportOutput, TransportStats};
+pub use transport::Transport;
+pub use types::{DataChannel, IceCredentials, Proto, RemoteTransport};

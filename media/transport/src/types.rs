@@ -57,3 +57,12 @@ impl DataChannel {
         Self::ALL.into_iter().find(|c| c.label() == label)
     }
 }
+
+/// What carries a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Proto {
+    /// One UDP datagram.
+    Udp,
+    /// One RFC 4571 frame of an ICE/TCP connection, without its length prefix.
+    Tcp,
+}
