@@ -1,1 +1,5 @@
 //! The Bedrud platform.
+
+pub mod cli;
+pub mod config;
+pub mod server;

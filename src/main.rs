@@ -1,3 +1,7 @@
 //! `bedrud`: the command line.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bedrud::cli::main()
+}

@@ -1,0 +1,167 @@
+//! Who the client really is: the socket's peer, or what a trusted proxy says.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+/// An address or a CIDR network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    base: u128,
+    mask: u128,
+}
+
+/// IPv4 as mapped IPv6, so that both families compare alike and a dual-stack peer matches an IPv4 entry.
+fn bits(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}
+
+impl Network {
+    /// Reads `10.0.0.1`, `10.0.0.0/8`, `::1` or `2001:db8::/32`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (address, prefix) =
+            text.trim().split_once('/').map_or((text.trim(), None), |(a, p)| (a, Some(p)));
+        let ip: IpAddr = address.parse().ok()?;
+        let width = if ip.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            Some(p) => p.parse::<u32>().ok().filter(|p| *p <= width)?,
+            None => width,
+        };
+        let mask = u128::MAX.checked_shl(width - prefix).unwrap_or(0);
+        Some(Self { base: bits(ip) & mask, mask })
+    }
+
+    /// True when the address is inside.
+    #[must_use]
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        bits(ip) & self.mask == self.base
+    }
+}
+
+/// Which peers may name the client address, and in which header.
+#[derive(Debug, Clone, Default)]
+pub struct TrustedProxies {
+    networks: Vec<Network>,
+    header: String,
+}
+
+impl TrustedProxies {
+    /// Builds the list; entries that do not parse are left out (the configuration check refuses them earlier).
+    #[must_use]
+    pub fn new(entries: &[String], header: &str) -> Self {
+        Self {
+            networks: entries.iter().filter_map(|e| Network::parse(e)).collect(),
+            header: header.to_ascii_lowercase(),
+        }
+    }
+
+    /// True when the address belongs to a trusted proxy.
+    #[must_use]
+    pub fn trusts(&self, ip: IpAddr) -> bool {
+        self.networks.iter().any(|n| n.contains(ip))
+    }
+
+    /// The client address of a request. Header values count only from a trusted peer, and then the last entry that
+    /// is not itself a trusted proxy: everything left of it was written by the client.
+    #[must_use]
+    pub fn client_ip(&self, peer: IpAddr, headers: &axum::http::HeaderMap) -> IpAddr {
+        let peer = unmap(peer);
+        if self.networks.is_empty() || !self.trusts(peer) {
+            return peer;
+        }
+        let mut nearest = peer;
+        let values: Vec<&str> =
+            headers.get_all(self.header.as_str()).iter().filter_map(|v| v.to_str().ok()).collect();
+        for entry in values.iter().rev().flat_map(|v| v.rsplit(',')) {
+            let Some(ip) = parse_entry(entry) else { break };
+            nearest = ip;
+            if !self.trusts(ip) {
+                break;
+            }
+        }
+        nearest
+    }
+
+    /// True when a trusted peer says that the client used https.
+    #[must_use]
+    pub fn forwarded_https(&self, peer: IpAddr, headers: &axum::http::HeaderMap) -> bool {
+        self.trusts(unmap(peer))
+            && headers
+                .get("x-forwarded-proto")
+                .and_then(|v| v.to_str().ok())
+                .is_some_and(|v| v.trim().eq_ignore_ascii_case("https"))
+    }
+}
+
+/// `::ffff:10.0.0.1` as `10.0.0.1`.
+#[must_use]
+pub fn unmap(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(ip, IpAddr::V4),
+        IpAddr::V4(_) => ip,
+    }
+}
+
+/// An entry of a forwarding header: an address, perhaps with a port.
+fn parse_entry(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Some(unmap(ip));
+    }
+    if let Some(v6) = text.strip_prefix('[') {
+        return v6.split(']').next()?.parse::<IpAddr>().ok().map(unmap);
+    }
+    text.split(':').next()?.parse::<Ipv4Addr>().ok().map(IpAddr::V4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderMap;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn forwarded(values: &[&str]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for v in values {
+            map.append("x-forwarded-for", v.parse().unwrap());
+        }
+        map
+    }
+
+    #[test]
+    fn networks_match_both_families() {
+        let n = Network::parse("10.0.0.0/8").unwrap();
+        assert!(
+            n.contains(ip("10.200.3.4")) && n.contains(ip("::ffff:10.1.1.1")) && !n.contains(ip("11.0.0.1"))
+        );
+        assert!(Network::parse("0.0.0.0/0").unwrap().contains(ip("203.0.113.9")));
+        assert!(!Network::parse("0.0.0.0/0").unwrap().contains(ip("2001:db8::1")));
+        assert!(Network::parse("::/0").unwrap().contains(ip("2001:db8::1")));
+        for bad in ["", "proxy", "10.0.0.0/33", "10.0.0.0/x", "10.0.0.0/8/8"] {
+            assert!(Network::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn header_counts_only_from_a_trusted_peer() {
+        let proxies = TrustedProxies::new(&["127.0.0.1".into()], "X-Forwarded-For");
+        let headers = forwarded(&["203.0.113.9"]);
+        assert_eq!(proxies.client_ip(ip("127.0.0.1"), &headers), ip("203.0.113.9"));
+        assert_eq!(proxies.client_ip(ip("::ffff:127.0.0.1"), &headers), ip("203.0.113.9"));
+        assert_eq!(proxies.client_ip(ip("198.51.100.1"), &headers), ip("198.51.100.1"));
+    }
+
+    #[test]
+    fn entries_written_by_the_client_are_passed_over() {
+        let proxies = TrustedProxies::new(&["127.0.0.1".into(), "10.0.0.0/8".into()], "X-Forwarded-For");
+        let headers = forwarded(&["1.1.1.1, 203.0.113.9:4711", "10.0.0.7"]);
+        assert_eq!(proxies.client_ip(ip("127.0.0.1"), &headers), ip("203.0.113.9"));
+        assert_eq!(proxies.client_ip(ip("127.0.0.1"), &forwarded(&["nonsense"])), ip("127.0.0.1"));
+        assert_eq!(proxies.client_ip(ip("127.0.0.1"), &forwarded(&[])), ip("127.0.0.1"));
+    }
+}
