@@ -6,6 +6,8 @@ use bedrud_rtp::{Codec, Ssrc};
 use bytes::Bytes;
 use std::net::SocketAddr;
 
+pub use bedrud_transport::CloseReason;
+
 /// How a transport reaches its client now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SelectedPath {
@@ -13,19 +15,6 @@ pub struct SelectedPath {
     pub tcp: bool,
     /// Client address.
     pub remote: SocketAddr,
-}
-
-/// Why a transport ended without being asked to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CloseReason {
-    /// The client closed DTLS.
-    ClosedByPeer,
-    /// ICE or DTLS never completed, or the path stayed silent beyond the limit.
-    TimedOut,
-    /// The peer broke the protocol beyond repair (DTLS failure, fingerprint mismatch).
-    ProtocolError,
-    /// A reliable data channel could not be drained within its limits.
-    SlowConsumer,
 }
 
 /// Loudness of one audio track over the last interval.
