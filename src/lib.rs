@@ -1,5 +1,9 @@
 //! The Bedrud platform.
 
+pub mod api;
+pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod db;
+pub mod domain;
 pub mod server;

@@ -1,0 +1,48 @@
+CREATE TABLE rooms (
+    id varchar(36) PRIMARY KEY,
+    name varchar(255) NOT NULL,
+    created_by varchar(36) NOT NULL REFERENCES users (id),
+    is_active boolean NOT NULL DEFAULT true,
+    max_participants bigint NOT NULL DEFAULT 20 CHECK (max_participants >= 0),
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    admin_id varchar(36) NOT NULL REFERENCES users (id),
+    is_public boolean NOT NULL DEFAULT false,
+    settings_allow_chat boolean NOT NULL DEFAULT true,
+    settings_allow_video boolean NOT NULL DEFAULT true,
+    settings_allow_audio boolean NOT NULL DEFAULT true,
+    settings_require_approval boolean NOT NULL DEFAULT false,
+    settings_e2_ee boolean NOT NULL DEFAULT false,
+    settings_is_persistent boolean NOT NULL DEFAULT false,
+    settings_recordings_allowed boolean NOT NULL DEFAULT false,
+    mode varchar(20) NOT NULL DEFAULT 'standard' CHECK (mode IN ('standard', 'webinar', 'broadcast')),
+    last_activity_at timestamptz,
+    deleted_at timestamptz
+);
+CREATE INDEX idx_rooms_name ON rooms (name);
+CREATE UNIQUE INDEX idx_rooms_active_name ON rooms (name) WHERE is_active;
+CREATE INDEX idx_rooms_created_by ON rooms (created_by);
+CREATE INDEX idx_rooms_expires_at ON rooms (expires_at);
+CREATE INDEX idx_rooms_last_activity_at ON rooms (last_activity_at);
+CREATE INDEX idx_rooms_deleted_at ON rooms (deleted_at);
+
+-- is_active: connected to the media server now. left_at null and not active: let in, not connected yet.
+CREATE TABLE room_participants (
+    id varchar(36) PRIMARY KEY,
+    room_id varchar(36) NOT NULL REFERENCES rooms (id) ON DELETE CASCADE,
+    user_id varchar(36) NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    joined_at timestamptz NOT NULL,
+    left_at timestamptz,
+    is_active boolean NOT NULL DEFAULT false,
+    is_approved boolean NOT NULL DEFAULT false,
+    is_muted boolean NOT NULL DEFAULT false,
+    is_video_off boolean NOT NULL DEFAULT false,
+    is_chat_blocked boolean NOT NULL DEFAULT false,
+    is_banned boolean NOT NULL DEFAULT false,
+    is_on_stage boolean NOT NULL DEFAULT false,
+    is_moderator boolean NOT NULL DEFAULT false
+);
+CREATE UNIQUE INDEX idx_room_user ON room_participants (room_id, user_id);
+CREATE INDEX idx_room_participants_user_id ON room_participants (user_id);
+CREATE INDEX idx_room_participants_active ON room_participants (room_id) WHERE is_active;

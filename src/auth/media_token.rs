@@ -1,0 +1,210 @@
+//! LiveKit access tokens: what a client shows to the media server to enter a room.
+//!
+//! HS256 JWTs signed with an API secret that the token's `iss` (the API key) names. `exp` is required, `exp` and
+//! `nbf` are judged with [`LEEWAY_SECS`] of leeway. The identity is `sub`, or `jti` when `sub` is empty.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+pub use bedrud_room::{Claims, VideoGrant};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+
+use crate::auth::secret::Secret;
+
+/// Seconds a clock may be off before `exp` or `nbf` refuses a token.
+pub const LEEWAY_SECS: i64 = 60;
+
+/// Longest token looked at, in bytes: 512 KiB of metadata and 64 KiB of attributes in base64, and room to spare.
+pub const MAX_TOKEN_BYTES: usize = 1 << 20;
+
+/// The API keys this server accepts, each with its secret.
+#[derive(Debug, Clone, Default)]
+pub struct ApiKeys(BTreeMap<String, Secret>);
+
+impl ApiKeys {
+    /// No keys: every token is refused.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One key.
+    pub fn one(key: impl Into<String>, secret: impl Into<Secret>) -> Self {
+        let mut keys = Self::new();
+        keys.insert(key, secret);
+        keys
+    }
+
+    /// Adds or replaces a key.
+    pub fn insert(&mut self, key: impl Into<String>, secret: impl Into<Secret>) {
+        self.0.insert(key.into(), secret.into());
+    }
+
+    /// The secret of a key.
+    #[must_use]
+    pub fn secret(&self, key: &str) -> Option<&Secret> {
+        self.0.get(key)
+    }
+
+    /// Key and secret pairs in key order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        self.0.iter().map(|(key, secret)| (key.as_str(), secret))
+    }
+
+    /// True when no key is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Why a token was refused. `Display` is the body of the 401 answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MediaTokenError {
+    /// Not a JWT, or its header or claims are not readable.
+    #[error("invalid authorization token")]
+    Malformed,
+    /// `iss` names no key of this server.
+    #[error("invalid API key")]
+    UnknownKey,
+    /// The signature does not match the secret of the key.
+    #[error("invalid authorization token: signature is invalid")]
+    BadSignature,
+    /// Signed with something else than HS256.
+    #[error("invalid authorization token: algorithm is not allowed")]
+    BadAlgorithm,
+    /// `exp` has passed.
+    #[error("invalid authorization token: token is expired")]
+    Expired,
+    /// `nbf` is still ahead.
+    #[error("invalid authorization token: token is not valid yet")]
+    NotYetValid,
+    /// There is no `exp`.
+    #[error("invalid authorization token: token has no expiry")]
+    NoExpiry,
+}
+
+/// Signs the claims with the secret of `key`, which becomes `iss`.
+///
+/// # Errors
+/// [`MediaTokenError::UnknownKey`] when `keys` does not hold `key`; [`MediaTokenError::NoExpiry`] when `exp` is absent.
+pub fn sign(claims: &Claims, key: &str, keys: &ApiKeys) -> Result<String, MediaTokenError> {
+    let secret = keys.secret(key).ok_or(MediaTokenError::UnknownKey)?;
+    if claims.exp.is_none() {
+        return Err(MediaTokenError::NoExpiry);
+    }
+    let claims = Claims { iss: Some(key.to_owned()), ..claims.clone() };
+    let key = EncodingKey::from_secret(secret.as_bytes());
+    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).map_err(|_| MediaTokenError::Malformed)
+}
+
+/// Checks a token against the keys at `now` (seconds since the epoch) and returns its claims.
+///
+/// # Errors
+/// One variant per case of the protocol; each prints as the text clients expect.
+pub fn verify(token: &str, keys: &ApiKeys, now: i64) -> Result<Claims, MediaTokenError> {
+    let claims = peek(token)?;
+    let secret = claims.iss.as_deref().and_then(|key| keys.secret(key)).ok_or(MediaTokenError::UnknownKey)?;
+    // Times are judged below against the caller's clock, not the library's.
+    let mut validation = Validation::new(Algorithm::HS256);
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation.validate_aud = false;
+    validation.required_spec_claims.clear();
+    let key = DecodingKey::from_secret(secret.as_bytes());
+    let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation)
+        .map_err(|error| match error.kind() {
+            jsonwebtoken::errors::ErrorKind::InvalidSignature => MediaTokenError::BadSignature,
+            jsonwebtoken::errors::ErrorKind::InvalidAlgorithm => MediaTokenError::BadAlgorithm,
+            _ => MediaTokenError::Malformed,
+        })?
+        .claims;
+    let exp = claims.exp.ok_or(MediaTokenError::NoExpiry)?;
+    if exp.saturating_add(LEEWAY_SECS) < now {
+        return Err(MediaTokenError::Expired);
+    }
+    if claims.nbf.is_some_and(|nbf| nbf.saturating_sub(LEEWAY_SECS) > now) {
+        return Err(MediaTokenError::NotYetValid);
+    }
+    Ok(claims)
+}
+
+/// Reads the claims before the signature is known to be good: only `iss` may be used of them.
+fn peek(token: &str) -> Result<Claims, MediaTokenError> {
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(MediaTokenError::Malformed);
+    }
+    let mut parts = token.split('.');
+    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return Err(MediaTokenError::Malformed);
+    };
+    let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| MediaTokenError::Malformed)?;
+    serde_json::from_slice(&payload).map_err(|_| MediaTokenError::Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn keys() -> ApiKeys {
+        ApiKeys::one("devkey", "secret")
+    }
+
+    fn claims() -> Claims {
+        Claims {
+            sub: "alice".into(),
+            nbf: Some(NOW),
+            exp: Some(NOW + 600),
+            video: Some(VideoGrant { room_join: true, room: "den".into(), ..VideoGrant::default() }),
+            ..Claims::default()
+        }
+    }
+
+    fn forge(header: &str, payload: &str) -> String {
+        format!("{}.{}.AAAA", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload))
+    }
+
+    #[test]
+    fn a_signed_token_verifies_to_its_claims() {
+        let token = sign(&claims(), "devkey", &keys()).unwrap();
+        let seen = verify(&token, &keys(), NOW).unwrap();
+        assert_eq!(seen, Claims { iss: Some("devkey".into()), ..claims() });
+    }
+
+    #[test]
+    fn each_refusal_is_told_apart() {
+        let token = sign(&claims(), "devkey", &keys()).unwrap();
+        let at = |now| verify(&token, &keys(), now);
+        assert_eq!(at(NOW + 600 + LEEWAY_SECS), Ok(verify(&token, &keys(), NOW).unwrap()));
+        assert_eq!(at(NOW + 601 + LEEWAY_SECS), Err(MediaTokenError::Expired));
+        assert_eq!(at(NOW - LEEWAY_SECS - 1), Err(MediaTokenError::NotYetValid));
+        assert_eq!(verify(&token, &ApiKeys::new(), NOW), Err(MediaTokenError::UnknownKey));
+        let other = ApiKeys::one("devkey", "another");
+        assert_eq!(verify(&token, &other, NOW), Err(MediaTokenError::BadSignature));
+        for junk in ["", "a", "a.b", "a.b.c", "..", "a.b.c.d", "é.é.é"] {
+            assert_eq!(verify(junk, &keys(), NOW), Err(MediaTokenError::Malformed), "{junk}");
+        }
+        let none = forge(r#"{"alg":"none"}"#, r#"{"iss":"devkey","exp":9999999999}"#);
+        assert_eq!(verify(&none, &keys(), NOW), Err(MediaTokenError::Malformed));
+        let rs = forge(r#"{"alg":"RS256"}"#, r#"{"iss":"devkey","exp":9999999999}"#);
+        assert_eq!(verify(&rs, &keys(), NOW), Err(MediaTokenError::BadAlgorithm));
+        let huge = "a".repeat(MAX_TOKEN_BYTES + 1);
+        assert_eq!(verify(&huge, &keys(), NOW), Err(MediaTokenError::Malformed));
+    }
+
+    #[test]
+    fn a_token_without_expiry_is_refused() {
+        let key = EncodingKey::from_secret(b"secret");
+        let bare = Claims { iss: Some("devkey".into()), exp: None, ..claims() };
+        let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &bare, &key).unwrap();
+        assert_eq!(verify(&token, &keys(), NOW), Err(MediaTokenError::NoExpiry));
+    }
+
+    #[test]
+    fn unset_permissions_stay_out_of_the_token() {
+        let json = serde_json::to_value(claims()).unwrap();
+        assert_eq!(json["video"], serde_json::json!({"roomJoin": true, "room": "den"}));
+    }
+}

@@ -1,0 +1,6 @@
+//! Proof of who is asking: passwords, sessions and the tokens that carry them.
+//!
+//! Nothing here reads a clock or the system's randomness: both come in as values.
+
+pub mod media_token;
+pub mod secret;

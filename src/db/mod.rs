@@ -1,0 +1,26 @@
+//! Storage: one set of queries for SQLite and PostgreSQL.
+//!
+//! [`Store`] hands out connections: [`Store::read`] for looking, [`Store::write`] for one transaction. Both take a
+//! closure that runs on a thread made for blocking, so a dropped future never leaves a transaction half done.
+//! Repositories (one file per aggregate) take `&mut Db`, never the store, so that they compose in one transaction.
+
+mod config;
+mod connection;
+mod error;
+mod migrate;
+mod pool;
+mod postgres;
+pub mod schema;
+mod sqlite;
+mod store;
+mod tls;
+mod types;
+mod writer;
+
+pub use config::{DatabaseConfig, PostgresConfig, SslMode};
+pub use connection::{Both, Db, MultiBackend};
+pub use error::{Conflict, DbError, DbResult};
+pub use migrate::{MigrateError, migrate};
+pub use postgres::PgConn;
+pub use store::{OpenError, Store};
+pub use types::{Json, Moment, Ts};
