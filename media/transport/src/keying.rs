@@ -1,17 +1,7 @@
 //! SRTP keying material exported from the DTLS handshake (RFC 5764, section 4.2).
 
+use bedrud_rtp::SrtpProfile;
 use str0m::crypto::dtls::SrtpProfile as DtlsProfile;
-
-/// Negotiated SRTP protection profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SrtpProfile {
-    /// `SRTP_AEAD_AES_128_GCM` (RFC 7714)
-    AeadAes128Gcm,
-    /// `SRTP_AEAD_AES_256_GCM` (RFC 7714)
-    AeadAes256Gcm,
-    /// `SRTP_AES128_CM_HMAC_SHA1_80` (RFC 5764)
-    Aes128CmSha1_80,
-}
 
 pub(crate) fn profile_from_dtls(profile: DtlsProfile) -> Option<SrtpProfile> {
     match profile {
@@ -27,7 +17,7 @@ pub(crate) fn profile_from_dtls(profile: DtlsProfile) -> Option<SrtpProfile> {
 pub struct SrtpKeying {
     /// Profile of both directions.
     pub profile: SrtpProfile,
-    /// Exporter output: client key, server key, client salt, server salt.
+    /// Exporter output, as [`bedrud_rtp::SrtpKeys::from_dtls`] takes it: client key, server key, client salt, server salt.
     pub material: Vec<u8>,
     /// Our DTLS role.
     pub is_client: bool,

@@ -15,10 +15,11 @@ mod paths;
 mod transport;
 mod types;
 
+pub use bedrud_rtp::SrtpProfile;
 pub use config::TransportConfig;
 pub use context::{Certificate, TransportContext};
 pub use error::TransportError;
-pub use keying::{SrtpKeying, SrtpProfile};
+pub use keying::SrtpKeying;
 pub use output::{CloseReason, TransportOutput, TransportStats};
 pub use transport::Transport;
 pub use types::{DataChannel, IceCredentials, Proto, RemoteTransport};

@@ -276,11 +276,11 @@ impl Transport {
         if self.closed {
             return;
         }
-        let closing = self.guarded(|t| t.rtc.close().is_ok());
-        if closing == Some(true) {
+        // First, so that what the last turn brings is no news.
+        self.closed = true;
+        if self.guarded(|t| t.rtc.close().is_ok()) == Some(true) {
             self.turn(now, None);
         }
-        self.closed = true;
         self.rtc.disconnect();
     }
 
@@ -334,8 +334,9 @@ impl Transport {
             Ok(result) => Some(result),
             Err(_) => {
                 tracing::error!(ufrag = %self.local.ufrag, "transport library panicked");
-                self.closed = true;
-                self.outputs.push_back(TransportOutput::Closed { reason: CloseReason::ProtocolError });
+                if !std::mem::replace(&mut self.closed, true) {
+                    self.outputs.push_back(TransportOutput::Closed { reason: CloseReason::ProtocolError });
+                }
                 None
             }
         }

@@ -1,0 +1,282 @@
+//! A transport and an independent peer, a plain full-ICE str0m, on a virtual network in virtual time.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "a test bench; each test binary uses its part"
+)]
+
+use bedrud_transport::{
+    DataChannel, IceCredentials, Proto, RemoteTransport, Transport, TransportConfig, TransportContext,
+    TransportOutput,
+};
+use rand::{Rng, SeedableRng, rngs::SmallRng};
+use std::collections::{HashSet, VecDeque};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use str0m::channel::{ChannelConfig, ChannelId, Reliability};
+use str0m::net::{Protocol, Receive};
+use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc};
+
+pub const LATENCY: Duration = Duration::from_millis(5);
+
+pub fn server_address() -> SocketAddr {
+    "10.9.9.9:7881".parse().unwrap()
+}
+
+pub fn address(n: u16) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, 1], 5000 + n))
+}
+
+pub fn creds(tag: &str) -> IceCredentials {
+    IceCredentials { ufrag: format!("ufrag{tag}"), pwd: format!("{tag:x>24}") }
+}
+
+struct Datagram {
+    due: Instant,
+    to_server: bool,
+    proto: Proto,
+    client: SocketAddr,
+    bytes: Vec<u8>,
+}
+
+pub struct Pair {
+    pub now: Instant,
+    pub context: TransportContext,
+    pub client: Rtc,
+    pub server: Transport,
+    client_deadline: Instant,
+    wire: VecDeque<Datagram>,
+    rng: SmallRng,
+    /// Per cent of DTLS datagrams lost, each way.
+    pub dtls_loss: u32,
+    /// Client addresses nothing reaches any more, and nothing leaves.
+    pub dead: HashSet<SocketAddr>,
+    /// Client addresses that can send but not receive.
+    pub deaf: HashSet<SocketAddr>,
+    pub client_events: Vec<Event>,
+    pub server_outputs: Vec<TransportOutput>,
+}
+
+#[allow(clippy::disallowed_methods, reason = "an arbitrary start of virtual time")]
+pub fn start() -> Instant {
+    Instant::now()
+}
+
+impl Pair {
+    pub fn new(seed: u64) -> Self {
+        Self::with(seed, TransportConfig::default(), &[address(0)])
+    }
+
+    pub fn with(seed: u64, config: TransportConfig, addresses: &[SocketAddr]) -> Self {
+        let now = start();
+        let context = TransportContext::new(config, None).unwrap();
+        let mut client = Rtc::builder().build(now);
+        for a in addresses {
+            client.add_local_candidate(Candidate::host(*a, "udp").unwrap());
+        }
+        client.add_remote_candidate(Candidate::host(server_address(), "udp").unwrap());
+        let (local, remote) = (creds("server"), creds("client"));
+        let mut api = client.direct_api();
+        api.set_ice_controlling(true);
+        api.set_local_ice_credentials(IceCreds { ufrag: remote.ufrag.clone(), pass: remote.pwd.clone() });
+        api.set_remote_ice_credentials(IceCreds { ufrag: local.ufrag.clone(), pass: local.pwd.clone() });
+        api.set_remote_fingerprint(context.fingerprint().parse().unwrap());
+        api.start_dtls(true).unwrap();
+        api.start_sctp(true);
+        client.handle_input(Input::Timeout(now)).unwrap();
+        let server = Transport::new(&context, local, now).unwrap();
+        Self {
+            now,
+            context,
+            client,
+            server,
+            client_deadline: now,
+            wire: VecDeque::new(),
+            rng: SmallRng::seed_from_u64(seed),
+            dtls_loss: 0,
+            dead: HashSet::new(),
+            deaf: HashSet::new(),
+            client_events: vec![],
+            server_outputs: vec![],
+        }
+    }
+
+    pub fn client_description(&mut self) -> RemoteTransport {
+        RemoteTransport {
+            ice: creds("client"),
+            fingerprint: self.client.direct_api().local_dtls_fingerprint().to_string(),
+            sctp: true,
+        }
+    }
+
+    pub fn describe_client(&mut self) {
+        let remote = self.client_description();
+        self.server.set_remote(&remote, self.now).unwrap();
+    }
+
+    /// A pair with channels of both directions, connected.
+    pub fn connected(seed: u64) -> Self {
+        let mut pair = Self::new(seed);
+        pair.describe_client();
+        pair.server.open_channel(pair.now, DataChannel::Reliable);
+        pair.server.open_channel(pair.now, DataChannel::Lossy);
+        assert!(pair.run_until(Duration::from_secs(5), |p| p.server_opened(DataChannel::Lossy)
+            && p.server_opened(DataChannel::Reliable)));
+        pair
+    }
+
+    pub fn server_opened(&self, channel: DataChannel) -> bool {
+        self.server_outputs.contains(&TransportOutput::ChannelOpen(channel))
+    }
+
+    pub fn server_connected(&self) -> bool {
+        self.server_outputs.iter().any(|o| matches!(o, TransportOutput::Connected { .. }))
+    }
+
+    pub fn server_closed(&self) -> Option<bedrud_transport::CloseReason> {
+        self.server_outputs.iter().find_map(|o| match o {
+            TransportOutput::Closed { reason } => Some(*reason),
+            _ => None,
+        })
+    }
+
+    pub fn open_from_client(&mut self, label: &str) -> ChannelId {
+        self.client.direct_api().create_data_channel(ChannelConfig {
+            label: label.to_owned(),
+            ordered: true,
+            reliability: Reliability::Reliable,
+            negotiated: None,
+            protocol: String::new(),
+        })
+    }
+
+    pub fn client_channel(&self, label: &str) -> Option<ChannelId> {
+        self.client_events.iter().find_map(|e| match e {
+            Event::ChannelOpen(id, l) if l == label => Some(*id),
+            _ => None,
+        })
+    }
+
+    pub fn client_data(&self) -> Vec<&[u8]> {
+        self.client_events
+            .iter()
+            .filter_map(|e| match e {
+                Event::ChannelData(d) => Some(d.data.as_slice()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub fn server_data(&self) -> Vec<(DataChannel, &[u8])> {
+        self.server_outputs
+            .iter()
+            .filter_map(|o| match o {
+                TransportOutput::Data { channel, bytes } => Some((*channel, bytes.as_ref())),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn lose(&mut self, bytes: &[u8]) -> bool {
+        matches!(bytes.first(), Some(20..=63)) && self.rng.random_range(0..100) < self.dtls_loss
+    }
+
+    /// Moves outputs of both sides onto the wire.
+    fn collect(&mut self) {
+        loop {
+            match self.client.poll_output() {
+                Ok(Output::Timeout(t)) => {
+                    self.client_deadline = t;
+                    break;
+                }
+                Ok(Output::Event(e)) => self.client_events.push(e),
+                Ok(Output::Transmit(t)) => {
+                    if self.dead.contains(&t.source) || self.lose(&t.contents) {
+                        continue;
+                    }
+                    let proto = if t.proto == Protocol::Tcp { Proto::Tcp } else { Proto::Udp };
+                    self.wire.push_back(Datagram {
+                        due: self.now + LATENCY,
+                        to_server: true,
+                        proto,
+                        client: t.source,
+                        bytes: t.contents.to_vec(),
+                    });
+                }
+                Err(_) => {
+                    self.client_deadline = self.now + Duration::from_secs(3600);
+                    break;
+                }
+            }
+        }
+        while let Some(output) = self.server.poll_output() {
+            if let TransportOutput::Send { proto, destination, bytes } = &output {
+                if self.dead.contains(destination) || self.deaf.contains(destination) || self.lose(bytes) {
+                    continue;
+                }
+                self.wire.push_back(Datagram {
+                    due: self.now + LATENCY,
+                    to_server: false,
+                    proto: *proto,
+                    client: *destination,
+                    bytes: bytes.clone(),
+                });
+            } else {
+                self.server_outputs.push(output);
+            }
+        }
+    }
+
+    /// Advances to the next thing that happens, at most to `end`.
+    fn step(&mut self, end: Instant) {
+        self.collect();
+        let next =
+            [Some(self.client_deadline), self.server.poll_deadline(), self.wire.front().map(|d| d.due)]
+                .into_iter()
+                .flatten()
+                .fold(end, Instant::min);
+        self.now = self.now.max(next);
+        while self.wire.front().is_some_and(|d| d.due <= self.now) {
+            let Some(d) = self.wire.pop_front() else { break };
+            if d.to_server {
+                self.server.handle_datagram(self.now, d.proto, d.client, &d.bytes);
+            } else {
+                let proto = if d.proto == Proto::Tcp { Protocol::Tcp } else { Protocol::Udp };
+                if let Ok(r) = Receive::new(proto, server_address(), d.client, &d.bytes) {
+                    let _ = self.client.handle_input(Input::Receive(self.now, r));
+                }
+            }
+            self.collect();
+        }
+        if self.client_deadline <= self.now {
+            let _ = self.client.handle_input(Input::Timeout(self.now));
+        }
+        self.server.handle_timeout(self.now);
+        self.collect();
+        // A deadline that stays in the past would stop the clock.
+        if self.client_deadline <= self.now && self.wire.is_empty() {
+            self.now += Duration::from_millis(1);
+        }
+    }
+
+    pub fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.step(end);
+        }
+    }
+
+    /// Runs until `done`; false when `limit` passes first.
+    pub fn run_until(&mut self, limit: Duration, done: impl Fn(&Self) -> bool) -> bool {
+        let end = self.now + limit;
+        self.collect();
+        while !done(self) {
+            if self.now >= end {
+                return false;
+            }
+            self.step(end);
+        }
+        true
+    }
+}
