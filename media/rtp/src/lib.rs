@@ -13,7 +13,10 @@ mod extmap;
 mod header;
 mod ids;
 mod kind;
+pub mod receive;
 pub mod rtcp;
+pub mod rtx;
+pub mod sniff;
 pub mod srtp;
 mod write;
 

@@ -9,7 +9,7 @@ use crate::bytes::put;
 pub(super) const MAX_COUNT: usize = 31;
 
 /// Writes a header, runs `body`, pads to a word with zeros and fills in the length.
-pub(super) fn packet(out: &mut Vec<u8>, packet_type: u8, count: u8, body: impl FnOnce(&mut Vec<u8>)) {
+pub(crate) fn packet(out: &mut Vec<u8>, packet_type: u8, count: u8, body: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.extend_from_slice(&[0x80 | (count & 0x1f), packet_type, 0, 0]);
     body(out);

@@ -1,7 +1,7 @@
 //! RTCP (RFC 3550, RFC 4585, RFC 5104, REMB, transport-wide congestion control): compound iteration, typed packets
 //! that borrow from the buffer, and builders that append to a `Vec`.
 
-mod build;
+pub(crate) mod build;
 mod feedback;
 mod parse;
 mod report;
@@ -14,6 +14,7 @@ pub use build::{
 pub use feedback::{Fir, Nack, Pli, Remb};
 pub use parse::{Compound, RtcpPacket, compound};
 pub use report::{Bye, ReceiverReport, ReportBlock, Sdes, SdesChunk, SenderInfo, SenderReport, ntp_middle};
+pub(crate) use twcc::{DELTA_UNIT_US as TWCC_DELTA_UNIT_US, REFERENCE_UNIT_US as TWCC_REFERENCE_UNIT_US};
 pub use twcc::{MAX_TWCC_STATUSES, TwccFeedback, TwccStatus};
 
 /// Packet types.
@@ -41,7 +42,7 @@ pub enum RtcpError {
     /// The version field is not 2.
     #[error("RTCP version is not 2")]
     Version,
-    /// The padding count is a lie, or padding is not in the last packet.
+    /// The padding count is a lie.
     #[error("RTCP padding is malformed")]
     Padding,
     /// A field has a value that cannot be.

@@ -84,7 +84,8 @@ fn split(buf: &[u8]) -> Result<(Frame<'_>, &[u8]), RtcpError> {
     let mut body = packet.get(4..).unwrap_or(&[]);
     if first & 0x20 != 0 {
         let padding = usize::from(body.last().copied().unwrap_or(0));
-        if padding == 0 || !rest.is_empty() {
+        // RFC 3550 allows padding in the last packet only; common senders pad every feedback packet.
+        if padding == 0 {
             return Err(RtcpError::Padding);
         }
         let kept = body.len().checked_sub(padding).ok_or(RtcpError::Padding)?;

@@ -4,6 +4,7 @@ use super::cipher::{Cipher, GCM_TAG, SHA1_TAG, cm_crypt, cm_verify, gcm_open};
 use super::replay::ReplayWindow;
 use super::{SrtpError, SrtpProfile};
 use crate::bytes::{array_at, u32_at};
+use crate::receive::extend_seq;
 use crate::{RtpHeader, Ssrc};
 
 /// Sources remembered per context and direction of protocol; beyond it the one heard least recently is forgotten.
@@ -56,7 +57,7 @@ impl SrtpReceiver {
         let ext_seq = match known {
             Some(at) => {
                 let window = self.rtp_streams.window(at).ok_or(SrtpError::Crypto)?;
-                let index = extend_near(window.highest(), header.seq).ok_or(SrtpError::TooOld)?;
+                let index = extend_seq(window.highest(), header.seq).ok_or(SrtpError::TooOld)?;
                 window.check(index)?;
                 index
             }
@@ -139,16 +140,6 @@ impl SrtpReceiver {
     #[must_use]
     pub fn stream_count(&self) -> usize {
         self.rtp_streams.entries.len() + self.rtcp_streams.entries.len()
-    }
-}
-
-/// The extended sequence number nearest to `highest` (RFC 3711 appendix A); `None` before the first.
-fn extend_near(highest: u64, seq: u16) -> Option<u64> {
-    let ahead = seq.wrapping_sub(highest as u16);
-    if ahead < 0x8000 {
-        highest.checked_add(u64::from(ahead))
-    } else {
-        highest.checked_sub(0x1_0000 - u64::from(ahead))
     }
 }
 
