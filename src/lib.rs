@@ -6,4 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod db;
 pub mod domain;
+pub mod livekit;
+pub mod observe;
 pub mod server;
+pub mod ui;

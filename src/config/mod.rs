@@ -61,3 +61,6 @@ pub fn read_file(path: &Path) -> anyhow::Result<String> {
         format!("cannot read the configuration file {} (give its path with --config or BEDRUD_CONFIG; `bedrud config example` prints one to start from)", path.display())
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -126,7 +126,6 @@ diesel::table! {
         is_banned -> Bool,
         is_on_stage -> Bool,
         is_moderator -> Bool,
-        media_sid -> Text,
     }
 }
 

@@ -49,6 +49,3 @@ pub enum RtcpError {
     #[error("RTCP field is malformed")]
     Malformed,
 }
-
-#[cfg(test)]
-mod tests;

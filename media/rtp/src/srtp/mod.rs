@@ -47,8 +47,3 @@ pub enum SrtpError {
     #[error("cryptographic operation failed")]
     Crypto,
 }
-
-#[cfg(test)]
-mod tests;
-#[cfg(test)]
-mod vectors;

@@ -1,0 +1,90 @@
+//! Twirp errors: always JSON, whatever the request was.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use bedrud_room::{ServiceError, ServiceErrorCode};
+use serde_json::json;
+
+/// Codes that are used here, of those the Twirp specification knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// No such route or method.
+    BadRoute,
+    /// The body cannot be read.
+    Malformed,
+    /// The body says something impossible.
+    InvalidArgument,
+    /// Nothing there by that name.
+    NotFound,
+    /// The grant does not allow it. LiveKit says `unauthenticated`, not `permission_denied`.
+    Unauthenticated,
+    /// The state does not allow it.
+    FailedPrecondition,
+    /// Too much.
+    ResourceExhausted,
+    /// Known, but not offered.
+    Unimplemented,
+    /// A service that is not part of this server, or one that is stopping.
+    Unavailable,
+    /// Our fault.
+    Internal,
+}
+
+impl Code {
+    const fn parts(self) -> (&'static str, StatusCode) {
+        match self {
+            Self::BadRoute => ("bad_route", StatusCode::NOT_FOUND),
+            Self::Malformed => ("malformed", StatusCode::BAD_REQUEST),
+            Self::InvalidArgument => ("invalid_argument", StatusCode::BAD_REQUEST),
+            Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
+            Self::Unauthenticated => ("unauthenticated", StatusCode::UNAUTHORIZED),
+            Self::FailedPrecondition => ("failed_precondition", StatusCode::PRECONDITION_FAILED),
+            Self::ResourceExhausted => ("resource_exhausted", StatusCode::TOO_MANY_REQUESTS),
+            Self::Unimplemented => ("unimplemented", StatusCode::NOT_IMPLEMENTED),
+            Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+}
+
+/// A refused call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TwirpError {
+    /// Code.
+    pub code: Code,
+    /// Text.
+    pub msg: String,
+}
+
+impl TwirpError {
+    /// A code with its text.
+    pub fn new(code: Code, msg: impl Into<String>) -> Self {
+        Self { code, msg: msg.into() }
+    }
+
+    /// The grant does not allow the call.
+    #[must_use]
+    pub fn denied() -> Self {
+        Self::new(Code::Unauthenticated, "permissions denied")
+    }
+}
+
+impl From<ServiceError> for TwirpError {
+    fn from(error: ServiceError) -> Self {
+        let code = match error.code {
+            ServiceErrorCode::NotFound => Code::NotFound,
+            ServiceErrorCode::InvalidArgument => Code::InvalidArgument,
+            ServiceErrorCode::FailedPrecondition => Code::FailedPrecondition,
+            ServiceErrorCode::Unavailable => Code::Unavailable,
+        };
+        Self::new(code, error.message)
+    }
+}
+
+impl IntoResponse for TwirpError {
+    fn into_response(self) -> Response {
+        let (code, status) = self.code.parts();
+        (status, Json(json!({ "code": code, "msg": self.msg }))).into_response()
+    }
+}

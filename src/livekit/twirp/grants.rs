@@ -1,0 +1,55 @@
+//! What a token must allow for a call.
+
+use super::error::TwirpError;
+use crate::auth::media_token::{Claims, VideoGrant};
+
+fn grant(claims: Option<&Claims>) -> Result<&VideoGrant, TwirpError> {
+    claims.and_then(|c| c.video.as_ref()).ok_or_else(TwirpError::denied)
+}
+
+fn require(allowed: bool) -> Result<(), TwirpError> {
+    if allowed { Ok(()) } else { Err(TwirpError::denied()) }
+}
+
+/// `roomCreate`: making and deleting rooms.
+pub fn create(claims: Option<&Claims>) -> Result<(), TwirpError> {
+    require(grant(claims)?.room_create)
+}
+
+/// `roomList`.
+pub fn list(claims: Option<&Claims>) -> Result<(), TwirpError> {
+    require(grant(claims)?.room_list)
+}
+
+/// `roomAdmin` of this very room.
+pub fn admin(claims: Option<&Claims>, room: &str) -> Result<(), TwirpError> {
+    let grant = grant(claims)?;
+    require(grant.room_admin && grant.room == room)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claims(video: VideoGrant) -> Claims {
+        Claims { video: Some(video), ..Claims::default() }
+    }
+
+    #[test]
+    fn each_call_needs_its_own_grant() {
+        let all = claims(VideoGrant {
+            room_create: true,
+            room_list: true,
+            room_admin: true,
+            room: "r".into(),
+            ..VideoGrant::default()
+        });
+        assert!(create(Some(&all)).is_ok() && list(Some(&all)).is_ok() && admin(Some(&all), "r").is_ok());
+        assert!(admin(Some(&all), "other").is_err());
+        let joiner = claims(VideoGrant { room_join: true, room: "r".into(), ..VideoGrant::default() });
+        for refused in [create(Some(&joiner)), list(Some(&joiner)), admin(Some(&joiner), "r"), create(None)] {
+            assert_eq!(refused.unwrap_err(), TwirpError::denied());
+        }
+        assert!(list(Some(&Claims::default())).is_err());
+    }
+}

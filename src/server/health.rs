@@ -1,0 +1,67 @@
+//! `/api/health`, `/api/ready`, `/api/version`, `/api/cert`, and the short forms.
+
+use axum::Json;
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::routing::get;
+use serde_json::json;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Asks whether requests can be served; the error is a short text without details.
+pub type Probe =
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), &'static str>> + Send>> + Send + Sync>;
+
+/// The routes. `cert` is the certificate in use, if TLS is on.
+pub fn router(ready: Probe, cert: Option<PathBuf>) -> Router {
+    Router::new()
+        .route("/api/health", get(|| async { Json(json!({ "status": "healthy", "time": unix_seconds() })) }))
+        .route("/api/ready", get(move || is_ready(Arc::clone(&ready))))
+        .route("/api/version", get(|| async { Json(json!({ "version": env!("CARGO_PKG_VERSION") })) }))
+        .route("/api/cert", get(move || certificate(cert.clone())))
+        .route("/health", get(|| async { found("/api/health") }))
+        .route("/ready", get(|| async { found("/api/ready") }))
+}
+
+/// 302, as existing probes expect.
+fn found(to: &'static str) -> Response {
+    (StatusCode::FOUND, Redirect::temporary(to).into_response().into_parts().0.headers).into_response()
+}
+
+async fn is_ready(ready: Probe) -> Response {
+    match ready().await {
+        Ok(()) => Json(json!({ "status": "ready", "time": unix_seconds() })).into_response(),
+        Err(error) => {
+            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "not_ready", "error": error })))
+                .into_response()
+        }
+    }
+}
+
+async fn certificate(path: Option<PathBuf>) -> Response {
+    let not_found = |text| (StatusCode::NOT_FOUND, Json(json!({ "error": text }))).into_response();
+    let Some(path) = path else { return not_found("TLS not enabled") };
+    match tokio::fs::read(path).await {
+        Ok(pem) => (
+            [
+                (header::CONTENT_TYPE, "application/x-pem-file"),
+                (header::CONTENT_DISPOSITION, "attachment; filename=\"bedrud-cert.pem\""),
+            ],
+            pem,
+        )
+            .into_response(),
+        Err(_) => not_found("Certificate not found"),
+    }
+}
+
+/// Seconds since the epoch.
+#[must_use]
+#[allow(clippy::disallowed_methods, reason = "the server is the edge")]
+pub fn unix_seconds() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
