@@ -199,7 +199,7 @@ impl Transport {
         match datagram.first() {
             Some(0..=3) => self.handle_check(now, (proto, source), datagram),
             Some(20..=63) if self.paths.knows((proto, source)) => {
-                self.receive(now, (proto, source), datagram)
+                self.receive(now, (proto, source), datagram);
             }
             Some(20..=63) => self.stats.foreign += 1,
             _ => self.stats.malformed += 1,
@@ -495,11 +495,11 @@ impl Transport {
     fn on_event(&mut self, now: Instant, event: Event) -> Option<CloseReason> {
         match event {
             Event::Connected => self.dtls_connected = true,
-            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
-                if self.disconnect_deadline.is_none() {
-                    self.disconnect_deadline = Some(now + self.context.config().disconnected_timeout);
-                    self.outputs.push_back(TransportOutput::IceDisconnected);
-                }
+            Event::IceConnectionStateChange(IceConnectionState::Disconnected)
+                if self.disconnect_deadline.is_none() =>
+            {
+                self.disconnect_deadline = Some(now + self.context.config().disconnected_timeout);
+                self.outputs.push_back(TransportOutput::IceDisconnected);
             }
             Event::ChannelOpen(id, label) => {
                 let opened = self.channels.opened(&mut self.rtc, id, &label);
