@@ -1,0 +1,91 @@
+// Pulling the cable: the signal socket dies, the server restarts, the network changes.
+import { after, before, test } from 'node:test';
+import { chromium } from './lib/browser.mjs';
+import { PythonClient } from './lib/python.mjs';
+import { SdkClient, servePage } from './lib/sdkpage.mjs';
+import { startLivekit } from './lib/server.mjs';
+import { token } from './lib/token.mjs';
+
+let server;
+let page;
+let browser;
+before(async () => {
+  [server, page, browser] = await Promise.all([startLivekit(), servePage(), chromium({ toneHz: 660 })]);
+});
+after(async () => {
+  await browser?.close();
+  await page?.close();
+  await server?.stop();
+});
+
+async function call(room, options = {}) {
+  const alice = await SdkClient.open(browser, page.url);
+  const bob = await SdkClient.open(browser, page.url);
+  await alice.call('connect', server.ws, await token('alice', room), options);
+  await bob.call('connect', server.ws, await token('bob', room), options);
+  await alice.call('publishCanvas', 640, 360, 'camera');
+  await bob.call('publishTone', 1200);
+  await bob.seesVideo('alice');
+  await alice.hears('bob', 1200);
+  return { alice, bob };
+}
+
+for (const singlePeerConnection of [true, false]) {
+  const name = singlePeerConnection ? 'one' : 'two';
+  const options = { room: { singlePeerConnection } };
+
+  test(`a lost signal socket resumes with the same session (${name} peer connections)`, async () => {
+    const { alice, bob } = await call(`resume-${name}`, options);
+    const sid = await bob.call('sid');
+    await bob.call('simulate', 'signal-reconnect');
+    await bob.until('the signal to come back', 'events', [], (e) => e.some((x) => /signalReconnecting|reconnecting/i.test(x)) && e.some((x) => /reconnected/i.test(x)));
+    if ((await bob.call('sid')) !== sid) throw new Error('the session was replaced');
+    await bob.seesVideo('alice');
+    await alice.hears('bob', 1200);
+    await alice.call('send', 'still here', { reliable: true });
+    await bob.until('data after the resume', 'messages', [], (m) => m.some((x) => x.text === 'still here'));
+    await alice.close();
+    await bob.close();
+  });
+
+  test(`a full reconnect brings tracks back (${name} peer connections)`, async () => {
+    const { alice, bob } = await call(`full-${name}`, options);
+    await bob.call('simulate', 'full-reconnect');
+    await bob.until('the room to be rebuilt', 'events', [], (e) => e.some((x) => / reconnected$/i.test(x)), { timeout: 40_000 });
+    await bob.seesVideo('alice');
+    await alice.hears('bob', 1200);
+    await alice.close();
+    await bob.close();
+  });
+}
+
+test('the same identity joining again replaces the old session', async () => {
+  const first = await SdkClient.open(browser, page.url);
+  const second = await SdkClient.open(browser, page.url);
+  await first.call('connect', server.ws, await token('twin', 'twins'));
+  await second.call('connect', server.ws, await token('twin', 'twins'));
+  await first.until('the first to be sent away', 'events', [], (e) => e.some((x) => x.includes('disconnected:2')));
+  await second.until('the second to stay', 'isConnected', [], (c) => c);
+  await first.close();
+  await second.close();
+});
+
+test('killing the server and starting it again brings every client back', { skip: process.env.E2E_LIVEKIT_URL ? 'needs our own process' : false }, async () => {
+  const { alice, bob } = await call('reborn');
+  const py = new PythonClient(server.ws, await token('py', 'reborn'), { hz: 880 });
+  await py.saw('published');
+  await bob.hears('py', 880);
+  await server.kill('SIGKILL');
+  await bob.until('the loss to be noticed', 'isConnected', [], (c) => !c, { timeout: 30_000 });
+  await server.start();
+  for (const client of [alice, bob]) {
+    await client.until('a client to be back', 'isConnected', [], (c) => c, { timeout: 60_000 });
+  }
+  await bob.until('everybody to be back', 'participants', [], (p) => p.includes('alice') && p.includes('py'), { timeout: 60_000 });
+  await bob.seesVideo('alice');
+  await alice.hears('bob', 1200);
+  await bob.hears('py', 880);
+  await py.leave();
+  await alice.close();
+  await bob.close();
+});
