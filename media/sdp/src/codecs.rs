@@ -1,8 +1,9 @@
 //! Which codecs, payload types, feedback and header extensions are used.
 
 use crate::error::SdpError;
-use crate::payload::CodecSpec;
-use bedrud_rtp::Codec;
+use crate::fmtp;
+use crate::payload::{CodecSpec, H264Profile};
+use bedrud_rtp::{Codec, Extension, MediaKind, Pt};
 
 /// An entry of the configured codec list (`room.enabled_codecs`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,57 +33,150 @@ pub struct ClientQuirks {
     pub no_h264_high: bool,
     /// Answer a publisher with its preferred video codec only (Firefox on Linux and Android).
     pub single_video_codec: bool,
+    /// Never negotiate H.264 for publishing (some Android devices).
+    pub no_h264_publish: bool,
     /// Sections whose track was removed may carry another one later (not Safari, protocol ≥ 4, no shared streams).
+    /// Otherwise they are stopped, and their place is taken by a section with a new mid.
     pub reuse_sections: bool,
 }
 
 impl Default for ClientQuirks {
     fn default() -> Self {
-        Self { no_red: false, no_h264_high: false, single_video_codec: false, reuse_sections: true }
+        Self {
+            no_red: false,
+            no_h264_high: false,
+            single_video_codec: false,
+            no_h264_publish: false,
+            reuse_sections: true,
+        }
     }
+}
+
+/// A codec of the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TableEntry {
+    pub(crate) spec: CodecSpec,
+    /// Payload type in our offers.
+    pub(crate) pt: Pt,
+    /// RTX payload type in our offers.
+    pub(crate) rtx: Option<Pt>,
+    pub(crate) fmtp: Option<&'static str>,
+}
+
+/// What a section is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// The client sends.
+    Publish,
+    /// We send.
+    Subscribe,
 }
 
 /// The enabled codecs of a room and how they are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CodecTable {
-    enabled: Vec<Codec>,
+    entries: Vec<TableEntry>,
     rtx: bool,
     feedback: SubscriberFeedback,
     playout_delay: bool,
 }
 
+macro_rules! h264 {
+    ($mode:literal, $profile:literal) => {
+        concat!("level-asymmetry-allowed=1;packetization-mode=", $mode, ";profile-level-id=", $profile)
+    };
+}
+
+/// Every codec known, with the payload types of our offers; the last column is "enabled when only its name is listed".
+const KNOWN: [(CodecSpec, Pt, Option<&str>, bool); 16] = [
+    (CodecSpec::plain(Codec::Pcmu), 0, None, true),
+    (CodecSpec::plain(Codec::Pcma), 8, None, true),
+    (CodecSpec::plain(Codec::Opus), 111, Some("minptime=10;useinbandfec=1"), true),
+    (CodecSpec::plain(Codec::Red), 63, Some("111/111"), true),
+    (CodecSpec::plain(Codec::Vp8), 96, None, true),
+    (CodecSpec { codec: Codec::Vp9, variant: 0 }, 98, Some("profile-id=0"), true),
+    (CodecSpec { codec: Codec::Vp9, variant: 1 }, 100, Some("profile-id=1"), true),
+    (CodecSpec::h264(H264Profile::ConstrainedBaseline, true), 108, Some(h264!("1", "42e01f")), true),
+    (CodecSpec::h264(H264Profile::ConstrainedBaseline, false), 125, Some(h264!("0", "42e01f")), true),
+    (CodecSpec::h264(H264Profile::High, true), 123, Some(h264!("1", "640032")), true),
+    (CodecSpec::h264(H264Profile::Baseline, true), 102, Some(h264!("1", "42001f")), false),
+    (CodecSpec::h264(H264Profile::Baseline, false), 104, Some(h264!("0", "42001f")), false),
+    (CodecSpec::h264(H264Profile::Main, true), 106, Some(h264!("1", "4d001f")), false),
+    (CodecSpec::h264(H264Profile::Main, false), 39, Some(h264!("0", "4d001f")), false),
+    (CodecSpec { codec: Codec::Av1, variant: 0 }, 35, None, true),
+    (CodecSpec { codec: Codec::H265, variant: 1 }, 116, None, true),
+];
+
 impl Default for CodecTable {
     fn default() -> Self {
-        Self {
-            enabled: vec![
-                Codec::Pcmu,
-                Codec::Pcma,
-                Codec::Opus,
-                Codec::Red,
-                Codec::Vp8,
-                Codec::H264,
-                Codec::Vp9,
-                Codec::Av1,
-                Codec::H265,
-            ],
-            rtx: true,
-            feedback: SubscriberFeedback::default(),
-            playout_delay: false,
+        let mut table = Self::empty();
+        for codec in [
+            Codec::Pcmu,
+            Codec::Pcma,
+            Codec::Opus,
+            Codec::Red,
+            Codec::Vp8,
+            Codec::H264,
+            Codec::Vp9,
+            Codec::Av1,
+            Codec::H265,
+        ] {
+            table.enable(codec, None);
         }
+        table.rtx = true;
+        table
     }
 }
 
 impl CodecTable {
-    /// The codecs of a configured list, in its order.
+    fn empty() -> Self {
+        Self {
+            entries: Vec::new(),
+            rtx: false,
+            feedback: SubscriberFeedback::default(),
+            playout_delay: false,
+        }
+    }
+
+    fn enable(&mut self, codec: Codec, fmtp: Option<&str>) {
+        let wanted = fmtp.and_then(|f| fmtp::spec(codec, Some(f)));
+        for (spec, pt, fmtp_line, by_name) in KNOWN {
+            let selected = match (fmtp, wanted) {
+                (Some(_), Some(wanted)) => spec == wanted,
+                (Some(_), None) => false,
+                (None, _) => spec.codec == codec && by_name,
+            };
+            if selected && !self.entries.iter().any(|e| e.spec == spec) {
+                let rtx = (codec.kind() == MediaKind::Video).then_some(pt.saturating_add(1));
+                self.entries.push(TableEntry { spec, pt, rtx, fmtp: fmtp_line });
+            }
+        }
+    }
+
+    /// The codecs of a configured list, in its order. RED needs Opus; unknown entries are skipped, as are parameter
+    /// sets that are not known. RTX is on when `video/rtx` is listed.
     ///
     /// # Errors
     /// [`SdpError::Unsupported`] when the list leaves no codec.
     pub fn new(settings: &[CodecSetting]) -> Result<Self, SdpError> {
-        let enabled: Vec<Codec> = settings.iter().filter_map(|s| Codec::from_name(&s.mime)).collect();
-        if enabled.is_empty() {
+        let mut table = Self::empty();
+        for setting in settings {
+            if setting.mime.eq_ignore_ascii_case("video/rtx") {
+                table.rtx = true;
+            }
+            let codec =
+                Codec::from_name(&setting.mime).filter(|c| c.mime_type().eq_ignore_ascii_case(&setting.mime));
+            if let Some(codec) = codec {
+                table.enable(codec, setting.fmtp.as_deref().filter(|f| !f.trim().is_empty()));
+            }
+        }
+        if !table.is_enabled(Codec::Opus) {
+            table.entries.retain(|e| e.spec.codec != Codec::Red);
+        }
+        if table.entries.is_empty() {
             return Err(SdpError::Unsupported("no known codec is enabled"));
         }
-        Ok(Self { enabled, ..Self::default() })
+        Ok(table)
     }
 
     /// Chooses the feedback subscribers are asked for.
@@ -99,30 +193,132 @@ impl CodecTable {
         self
     }
 
-    /// Media types for `JoinResponse.enabled_publish_codecs`, in configured order, `video/rtx` last.
+    /// Codecs for `JoinResponse.enabled_publish_codecs` and `SubscribedQualityUpdate`: VP8, H.264, other video, then
+    /// audio (some clients read the first entry as their default). RTX is not a codec and is not listed.
     #[must_use]
-    pub fn enabled_publish_codecs(&self) -> Vec<&'static str> {
-        let mut out: Vec<&'static str> = self.enabled.iter().map(|c| c.mime_type()).collect();
-        if self.rtx {
-            out.push("video/rtx");
+    pub fn enabled_publish_codecs(&self, quirks: &ClientQuirks) -> Vec<Codec> {
+        let mut out: Vec<Codec> = Vec::new();
+        for entry in &self.entries {
+            let codec = entry.spec.codec;
+            if !out.contains(&codec) && self.allows(entry.spec, Use::Publish, quirks) {
+                out.push(codec);
+            }
         }
+        out.sort_by_key(|codec| match codec {
+            Codec::Vp8 => 0,
+            Codec::H264 => 1,
+            c if c.kind() == MediaKind::Video => 2,
+            _ => 3,
+        });
         out
     }
 
     /// True when the codec may be published.
     #[must_use]
     pub fn is_enabled(&self, codec: Codec) -> bool {
-        self.enabled.contains(&codec)
+        self.entries.iter().any(|e| e.spec.codec == codec)
     }
 
     /// The codec list of [`crate::SendTrack::codecs`] for what the publisher sends: upstream codecs first, then Opus
     /// behind RED unless the payload is end-to-end encrypted (then it cannot be unpacked).
     #[must_use]
     pub fn subscribe_codecs(&self, upstream: &[CodecSpec], encrypted: bool) -> Vec<CodecSpec> {
-        let mut out = upstream.to_vec();
-        if !encrypted && upstream.iter().any(|c| c.codec == Codec::Red) {
-            out.push(CodecSpec { codec: Codec::Opus, variant: 0 });
+        let opus = CodecSpec::plain(Codec::Opus);
+        let mut out: Vec<CodecSpec> = Vec::new();
+        for spec in upstream {
+            // Opus is sent as itself only when it arrives as itself.
+            if !out.contains(spec) && self.entry(*spec).is_some() {
+                out.push(*spec);
+            }
+        }
+        let red = out.iter().any(|c| c.codec == Codec::Red);
+        if red && !encrypted && !out.contains(&opus) {
+            out.push(opus);
         }
         out
+    }
+
+    pub(crate) fn entry(&self, spec: CodecSpec) -> Option<&TableEntry> {
+        self.entries.iter().find(|e| e.spec == spec)
+    }
+
+    /// Position in the table: the order among variants of one codec.
+    pub(crate) fn rank(&self, spec: CodecSpec) -> usize {
+        self.entries.iter().position(|e| e.spec == spec).unwrap_or(usize::MAX)
+    }
+
+    pub(crate) const fn rtx_enabled(&self) -> bool {
+        self.rtx
+    }
+
+    /// Enabled, and usable in this direction by this client.
+    pub(crate) fn allows(&self, spec: CodecSpec, usage: Use, quirks: &ClientQuirks) -> bool {
+        let refused = (spec.codec == Codec::Red && quirks.no_red)
+            || (spec.is_h264_high() && (quirks.no_h264_high || usage == Use::Subscribe))
+            || (spec.codec == Codec::H264 && usage == Use::Publish && quirks.no_h264_publish);
+        !refused && self.entry(spec).is_some()
+    }
+
+    /// Feedback values of video; audio has only `nack`.
+    pub(crate) fn video_feedback(&self, usage: Use, single_connection: bool) -> &'static [&'static str] {
+        match (usage, self.feedback) {
+            (Use::Publish, _) if single_connection => {
+                &["goog-remb", "transport-cc", "ccm fir", "nack", "nack pli"]
+            }
+            (Use::Publish, _) => &["transport-cc", "ccm fir", "nack", "nack pli"],
+            (Use::Subscribe, SubscriberFeedback::Remb) => &["goog-remb", "ccm fir", "nack", "nack pli"],
+            (Use::Subscribe, SubscriberFeedback::TransportCc) => {
+                &["transport-cc", "ccm fir", "nack", "nack pli"]
+            }
+        }
+    }
+
+    /// Header extensions of a section.
+    pub(crate) fn extensions(&self, kind: MediaKind, usage: Use, single_connection: bool) -> Vec<Extension> {
+        use Extension as E;
+        match (usage, kind) {
+            (Use::Publish, MediaKind::Audio) => vec![E::Mid, E::Rid, E::AudioLevel, E::AbsCaptureTime],
+            (Use::Publish, MediaKind::Video) => {
+                let mut out = vec![
+                    E::Mid,
+                    E::Rid,
+                    E::RepairedRid,
+                    E::TransportCc,
+                    E::DependencyDescriptor,
+                    E::AbsCaptureTime,
+                ];
+                if single_connection {
+                    out.push(E::AbsSendTime);
+                }
+                out
+            }
+            (Use::Subscribe, MediaKind::Audio) => vec![E::AbsCaptureTime],
+            (Use::Subscribe, MediaKind::Video) => {
+                let congestion = match self.feedback {
+                    SubscriberFeedback::Remb => E::AbsSendTime,
+                    SubscriberFeedback::TransportCc => E::TransportCc,
+                };
+                let mut out = vec![E::DependencyDescriptor, E::AbsCaptureTime, congestion];
+                if self.playout_delay {
+                    out.push(E::PlayoutDelay);
+                }
+                out
+            }
+        }
+    }
+}
+
+/// Header extension ids of our offers, all below 15 so that the one-byte form serves (RFC 8285).
+pub(crate) const fn offer_extension_id(extension: Extension) -> u8 {
+    match extension {
+        Extension::AudioLevel => 1,
+        Extension::AbsSendTime => 2,
+        Extension::TransportCc => 3,
+        Extension::Mid => 4,
+        Extension::PlayoutDelay => 5,
+        Extension::AbsCaptureTime => 6,
+        Extension::Rid => 10,
+        Extension::RepairedRid => 11,
+        Extension::DependencyDescriptor => 12,
     }
 }

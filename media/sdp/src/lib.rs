@@ -9,23 +9,36 @@
 //! * [`CodecTable`] says which codecs, payload types, feedback and header extensions are used on either.
 #![deny(clippy::indexing_slicing)]
 
+mod answer;
 mod answerer;
 mod codecs;
 mod error;
+mod fmtp;
+mod negotiate;
+mod offer;
+mod offer_build;
 mod offerer;
+mod parse;
+mod parse_section;
 mod payload;
+mod print;
+mod requirement;
 mod session;
 mod track;
 mod transport;
+mod transport_write;
 
-pub use answerer::{
-    Answer, AnswerChoices, AnsweredSection, Answerer, AnswererConfig, Offer, OfferedLayer, OfferedSection,
-    OfferedStream, PublishChoice, SectionCounts,
-};
+pub use answer::{Answer, AnswerChoices, AnsweredSection, PublishChoice};
+pub use answerer::{Answerer, AnswererConfig};
 pub use codecs::{ClientQuirks, CodecSetting, CodecTable, SubscriberFeedback};
 pub use error::SdpError;
+pub use offer::{Offer, OfferedLayer, OfferedSection, OfferedStream};
 pub use offerer::{AcceptedSection, AnswerSummary, OfferText, Offerer, OffererConfig};
-pub use payload::{CodecSpec, NegotiatedPayload};
-pub use session::SessionDescription;
+pub use payload::{CodecSpec, H264Profile, NegotiatedPayload};
+pub use requirement::SectionCounts;
+pub use session::{
+    Direction, ExtMap, MediaSection, Msid, Origin, PayloadFormat, SectionKind, SessionDescription, Setup,
+    SimulcastStream, SsrcAttributes, SsrcGroup, TransportAttributes,
+};
 pub use track::SendTrack;
 pub use transport::{HostCandidate, IceCredentials, LocalTransport, RemoteTransport};
