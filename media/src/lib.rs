@@ -1,1 +1,36 @@
 //! An embeddable LiveKit-compatible media server.
+//!
+//! [`Sfu::start`] opens the media port and runs everything on threads of its own. The embedder owns the outer edge: it
+//! verifies access tokens, accepts WebSockets and moves [`livekit_protocol`] messages between them and a [`Session`],
+//! hands ICE/TCP connections over ([`sniff`], [`Sfu::adopt_tcp`]), calls the room service and follows [`Sfu::events`].
+//! It may use any async runtime, or none.
+
+mod config;
+mod control;
+mod error;
+mod events;
+mod session;
+mod sfu;
+mod stats;
+
+pub use config::SfuConfig;
+pub use error::{SessionClosed, StartError};
+pub use events::{EventReceiver, SfuEvent};
+pub use session::{Session, SessionOutput};
+pub use sfu::Sfu;
+pub use stats::SfuStats;
+
+pub use bedrud_net::{
+    AdoptError, NetConfig, NetCounters, SNIFF_BYTES, ShardReport, Sniff, TcpLimits, UdpMode, candidate_ips,
+    local_ips, sniff,
+};
+pub use bedrud_room::{
+    Claims, ClientContext, Format, Frame, HubConfig, JoinError, JoinParams, Limits, MAX_JOIN_REQUEST,
+    MAX_SIGNAL_MESSAGE, Reconnect, RoomEvent, ServiceError, ServiceErrorCode, ServiceRequest,
+    ServiceResponse, SignalCodecError, SignalPath, Timeouts, VideoGrant, decode_join_request, decode_request,
+    encode_response,
+};
+pub use bedrud_rtp::{Codec, MediaKind};
+pub use bedrud_sfu::ShardConfig;
+pub use bedrud_transport::{Certificate, TransportConfig};
+pub use livekit_protocol as protocol;

@@ -1,0 +1,325 @@
+//! The control thread: owns the hub, and carries its outputs to sessions, shards and callers.
+
+use crate::session::SessionOutput;
+use crate::stats::SfuStats;
+use bedrud_net::MediaNet;
+use bedrud_room::{
+    ConnId, Hub, Input, JoinError, JoinParams, Now, Output, RoomEvent, ServiceError, ServiceId,
+    ServiceRequest, ServiceResponse, ShardId,
+};
+use bedrud_sfu::Event;
+use livekit_protocol::SignalRequest;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+/// Inputs handled before the outputs are carried out and other queues are looked at.
+const BURST: usize = 64;
+
+/// What handles ask of the control thread.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Join {
+        conn: ConnId,
+        params: Box<JoinParams>,
+        outputs: mpsc::Sender<SessionOutput>,
+        reply: oneshot::Sender<Result<(), JoinError>>,
+    },
+    Validate {
+        params: Box<JoinParams>,
+        reply: oneshot::Sender<Result<(), JoinError>>,
+    },
+    Signal {
+        conn: ConnId,
+        request: SignalRequest,
+    },
+    Service {
+        request: Box<ServiceRequest>,
+        reply: oneshot::Sender<Result<ServiceResponse, ServiceError>>,
+    },
+    Stats {
+        reply: oneshot::Sender<SfuStats>,
+    },
+    Shutdown {
+        drain: Duration,
+        reply: oneshot::Sender<()>,
+    },
+}
+
+/// A session is gone, after it had handed over `sent` messages.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Closing {
+    pub(crate) conn: ConnId,
+    pub(crate) sent: u64,
+}
+
+/// The senders held by handles. `closing` needs no bound: a session uses it once.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    pub(crate) requests: mpsc::Sender<Request>,
+    pub(crate) closing: mpsc::UnboundedSender<Closing>,
+}
+
+/// Where the control thread's work comes from.
+pub(crate) struct Queues {
+    pub(crate) requests: mpsc::Receiver<Request>,
+    pub(crate) closing: mpsc::UnboundedReceiver<Closing>,
+    pub(crate) shard_events: mpsc::Receiver<(u16, Event)>,
+    pub(crate) stopped: watch::Receiver<bool>,
+}
+
+struct Conn {
+    outputs: mpsc::Sender<SessionOutput>,
+    /// Set until the join is decided.
+    reply: Option<oneshot::Sender<Result<(), JoinError>>>,
+    received: u64,
+    /// Close once this many messages have arrived.
+    close_after: Option<u64>,
+}
+
+pub(crate) struct Control {
+    hub: Hub,
+    net: Arc<MediaNet>,
+    events: broadcast::Sender<Box<RoomEvent>>,
+    conns: HashMap<ConnId, Conn>,
+    validations: HashMap<ServiceId, oneshot::Sender<Result<(), JoinError>>>,
+    calls: HashMap<ServiceId, oneshot::Sender<Result<ServiceResponse, ServiceError>>>,
+    next_call: u64,
+    /// When to stop at the latest, and whom to tell.
+    ending: Option<(Instant, Vec<oneshot::Sender<()>>)>,
+}
+
+enum Work {
+    Request(Request),
+    Closing(Closing),
+    Shard(u16, Event),
+    Timeout,
+    Stop,
+}
+
+impl Control {
+    pub(crate) fn new(hub: Hub, net: Arc<MediaNet>, events: broadcast::Sender<Box<RoomEvent>>) -> Self {
+        Self {
+            hub,
+            net,
+            events,
+            conns: HashMap::new(),
+            validations: HashMap::new(),
+            calls: HashMap::new(),
+            next_call: 0,
+            ending: None,
+        }
+    }
+
+    /// Runs until told to stop, then stops the media threads.
+    pub(crate) async fn run(mut self, mut queues: Queues) {
+        loop {
+            let work = self.next(&mut queues).await;
+            if matches!(work, Work::Stop) {
+                break;
+            }
+            let now = now();
+            self.handle(now, work);
+            for _ in 0..BURST {
+                let more = if let Ok((shard, event)) = queues.shard_events.try_recv() {
+                    Work::Shard(shard, event)
+                } else if let Ok(request) = queues.requests.try_recv() {
+                    Work::Request(request)
+                } else {
+                    break;
+                };
+                self.handle(now, more);
+            }
+            if self.hub.poll_deadline().is_some_and(|t| t <= now.mono) {
+                self.input(now, Input::Timeout);
+            }
+            if self.is_drained(now.mono) {
+                break;
+            }
+        }
+        self.net.shutdown();
+        let waiting = self.ending.take().map(|(_, w)| w).unwrap_or_default();
+        // Everything this thread holds goes before anyone is told that it is gone.
+        drop(self);
+        drop(queues);
+        for reply in waiting {
+            let _ = reply.send(());
+        }
+    }
+
+    async fn next(&self, queues: &mut Queues) -> Work {
+        let ending = self.ending.as_ref().map(|(at, _)| *at);
+        let deadline = [self.hub.poll_deadline(), ending].into_iter().flatten().min();
+        let timer = async {
+            match deadline {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        // While ending, look often whether the sessions have taken what was left for them.
+        let poll = async {
+            match ending {
+                Some(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = queues.stopped.changed() => Work::Stop,
+            Some((shard, event)) = queues.shard_events.recv() => Work::Shard(shard, event),
+            Some(closing) = queues.closing.recv() => Work::Closing(closing),
+            request = queues.requests.recv() => request.map_or(Work::Stop, Work::Request),
+            () = timer => Work::Timeout,
+            () = poll => Work::Timeout,
+        }
+    }
+
+    fn handle(&mut self, now: Now, work: Work) {
+        match work {
+            Work::Request(request) => self.handle_request(now, request),
+            Work::Closing(Closing { conn, sent }) => {
+                let Some(known) = self.conns.get_mut(&conn) else { return };
+                if known.received < sent {
+                    known.close_after = Some(sent);
+                } else {
+                    self.conns.remove(&conn);
+                    self.input(now, Input::SignalClosed { conn });
+                }
+            }
+            Work::Shard(shard, event) => self.input(now, Input::Shard { shard: ShardId(shard), event }),
+            Work::Timeout => self.input(now, Input::Timeout),
+            Work::Stop => {}
+        }
+    }
+
+    fn handle_request(&mut self, now: Now, request: Request) {
+        match request {
+            Request::Join { conn, params, outputs, reply } => {
+                let state = Conn { outputs, reply: Some(reply), received: 0, close_after: None };
+                self.conns.insert(conn, state);
+                self.input(now, Input::Join { conn, params });
+            }
+            Request::Validate { params, reply } => {
+                let id = self.call_id();
+                self.validations.insert(id, reply);
+                self.input(now, Input::Validate { id, params });
+            }
+            Request::Signal { conn, request } => {
+                let Some(known) = self.conns.get_mut(&conn) else { return };
+                known.received += 1;
+                let last = known.close_after.is_some_and(|n| known.received >= n);
+                self.input(now, Input::Signal { conn, request });
+                if last && self.conns.remove(&conn).is_some() {
+                    self.input(now, Input::SignalClosed { conn });
+                }
+            }
+            Request::Service { request, reply } => {
+                let id = self.call_id();
+                self.calls.insert(id, reply);
+                self.input(now, Input::Service { id, request: *request });
+            }
+            Request::Stats { reply } => {
+                let shards = self.net.report().unwrap_or_default();
+                let stats = SfuStats {
+                    hub: self.hub.stats(),
+                    sessions: self.conns.len(),
+                    calls: self.calls.len() + self.validations.len(),
+                    shards,
+                };
+                let _ = reply.send(stats);
+            }
+            Request::Shutdown { drain, reply } => {
+                let end = now.mono + drain;
+                match &mut self.ending {
+                    Some((at, waiting)) => {
+                        *at = (*at).min(end);
+                        waiting.push(reply);
+                    }
+                    None => {
+                        self.ending = Some((end, vec![reply]));
+                        self.input(now, Input::Shutdown);
+                    }
+                }
+            }
+        }
+    }
+
+    fn call_id(&mut self) -> ServiceId {
+        self.next_call += 1;
+        ServiceId(self.next_call)
+    }
+
+    /// One input, then everything that follows from it.
+    fn input(&mut self, now: Now, input: Input) {
+        self.hub.handle(now, input);
+        while let Some(output) = self.hub.poll() {
+            self.carry_out(now, output);
+        }
+    }
+
+    fn carry_out(&mut self, now: Now, output: Output) {
+        match output {
+            Output::Signal { conn, response } => self.deliver(now, conn, SessionOutput::Message(response)),
+            Output::RefreshToken { conn, claims } => {
+                self.deliver(now, conn, SessionOutput::RefreshToken(claims));
+            }
+            Output::CloseSignal { conn, clean } => {
+                if let Some(gone) = self.conns.remove(&conn) {
+                    // A full queue says the same by its end.
+                    let _ = gone.outputs.try_send(SessionOutput::Close { clean });
+                }
+            }
+            Output::Refuse { conn, error } => {
+                if let Some(reply) = self.conns.remove(&conn).and_then(|c| c.reply) {
+                    let _ = reply.send(Err(error));
+                }
+            }
+            Output::Validated { id, result } => {
+                if let Some(reply) = self.validations.remove(&id) {
+                    let _ = reply.send(result);
+                }
+            }
+            Output::ServiceReply { id, result } => {
+                if let Some(reply) = self.calls.remove(&id) {
+                    let _ = reply.send(result);
+                }
+            }
+            Output::Command { shard, command } => {
+                if let Err(error) = self.net.command(shard.0, command) {
+                    tracing::error!(shard = shard.0, %error, "a command was lost");
+                }
+            }
+            Output::Event(event) => {
+                // Nobody listening is fine.
+                let _ = self.events.send(event);
+            }
+        }
+    }
+
+    fn deliver(&mut self, now: Now, conn: ConnId, output: SessionOutput) {
+        let Some(known) = self.conns.get_mut(&conn) else { return };
+        // The first message means that the join was accepted. A caller that no longer waits has dropped its session,
+        // whose closing arrives by itself.
+        if let Some(reply) = known.reply.take() {
+            let _ = reply.send(Ok(()));
+        }
+        if let Err(TrySendError::Full(_)) = known.outputs.try_send(output) {
+            tracing::info!(session = conn.0, "a signalling client reads too slowly and is cut off");
+            self.conns.remove(&conn);
+            self.hub.handle(now, Input::SignalClosed { conn });
+        }
+    }
+
+    /// Whether a shutdown is complete: nothing is left to take, or the time is over.
+    fn is_drained(&self, now: Instant) -> bool {
+        let Some((end, _)) = &self.ending else { return false };
+        now >= *end || (self.conns.is_empty() && self.hub.stats().connections == 0)
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the control thread is where the control plane gets its time")]
+fn now() -> Now {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Now { mono: Instant::now(), unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX) }
+}

@@ -1,0 +1,221 @@
+//! The handle on a running media server.
+
+use crate::config::SfuConfig;
+use crate::control::{Control, Link, Request};
+use crate::error::StartError;
+use crate::events::EventReceiver;
+use crate::session::Session;
+use crate::stats::SfuStats;
+use bedrud_net::{AdoptError, EventSink, MediaNet, candidate_ips};
+use bedrud_room::{
+    ConnId, Hub, JoinError, JoinParams, RoomEvent, ServiceError, ServiceErrorCode, ServiceRequest,
+    ServiceResponse,
+};
+use bedrud_transport::TransportContext;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+/// Shard events that may wait for the control plane; then the shards hold them back.
+const SHARD_EVENTS: usize = 16_384;
+
+/// A running media server; clones share it. When the last one is dropped it stops at once, without goodbyes.
+#[derive(Clone)]
+pub struct Sfu(Arc<Inner>);
+
+struct Inner {
+    net: Arc<MediaNet>,
+    link: Link,
+    events: broadcast::Sender<Box<RoomEvent>>,
+    stop: watch::Sender<bool>,
+    control: Mutex<Option<JoinHandle<()>>>,
+    next_conn: AtomicU64,
+    session_queue: usize,
+    udp_candidates: Vec<SocketAddr>,
+    tcp_candidates: Vec<SocketAddr>,
+}
+
+impl Sfu {
+    /// Opens the media port and starts the threads.
+    ///
+    /// # Errors
+    /// [`StartError`] when the port cannot be bound, or the system lacks what is needed.
+    pub fn start(mut config: SfuConfig) -> Result<Self, StartError> {
+        let mut seed = [0u8; 40];
+        getrandom::fill(&mut seed).map_err(StartError::Random)?;
+        let (hub_seed, net_seed) = seed.split_at(32);
+        config.net.seed ^= net_seed.iter().fold(0, |n, b| n << 8 | u64::from(*b));
+
+        let context = TransportContext::new(config.transport, config.certificate)?;
+        let (shard_sender, shard_events) = mpsc::channel(SHARD_EVENTS);
+        let sink: EventSink = Arc::new(move |shard, event| match shard_sender.try_send((shard, event)) {
+            Ok(()) | Err(TrySendError::Closed(_)) => Ok(()),
+            Err(TrySendError::Full((_, event))) => Err(event),
+        });
+        let net = Arc::new(MediaNet::start(&config.net, &context, sink)?);
+
+        let ips = candidate_ips(net.local_addr(), &config.external_ips, config.loopback_candidate);
+        let at = |port: u16| ips.iter().map(move |ip| SocketAddr::new(*ip, port)).collect::<Vec<_>>();
+        let udp_candidates = at(net.local_addr().port());
+        let tcp_candidates = config.tcp_port.map(at).unwrap_or_default();
+        config.hub.udp_candidates.clone_from(&udp_candidates);
+        config.hub.tcp_candidates.clone_from(&tcp_candidates);
+        context.fingerprint().clone_into(&mut config.hub.fingerprint);
+        config.hub.shards = net.shards();
+        let mut secret = [0u8; 32];
+        secret.copy_from_slice(hub_seed);
+        let hub = Hub::new(config.hub, secret);
+
+        let (requests, request_queue) = mpsc::channel(config.request_queue.max(1));
+        let (closing, closing_queue) = mpsc::unbounded_channel();
+        let (events, _) = broadcast::channel(config.event_queue.max(1));
+        let (stop, stopped) = watch::channel(false);
+        let control = Control::new(hub, Arc::clone(&net), events.clone());
+        let queues =
+            crate::control::Queues { requests: request_queue, closing: closing_queue, shard_events, stopped };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let thread = std::thread::Builder::new()
+            .name("sfu-control".to_owned())
+            .spawn(move || runtime.block_on(control.run(queues)))?;
+        Ok(Self(Arc::new(Inner {
+            net,
+            link: Link { requests, closing },
+            events,
+            stop,
+            control: Mutex::new(Some(thread)),
+            next_conn: AtomicU64::new(1),
+            session_queue: config.session_queue.max(1),
+            udp_candidates,
+            tcp_candidates,
+        })))
+    }
+
+    /// Joins or resumes. Resolves when the join is decided: the session's first output is the first message then.
+    ///
+    /// # Errors
+    /// [`JoinError`] carries the HTTP status and the text that clients expect.
+    pub async fn join(&self, params: JoinParams) -> Result<Session, JoinError> {
+        let conn = ConnId(self.0.next_conn.fetch_add(1, Ordering::Relaxed));
+        let (sender, outputs) = mpsc::channel(self.0.session_queue);
+        let (reply, decided) = oneshot::channel();
+        let link = &self.0.link;
+        let request = Request::Join { conn, params: Box::new(params), outputs: sender, reply };
+        link.requests.send(request).await.map_err(|_| gone())?;
+        // From here on a dropped future must close the connection: the session does.
+        let mut session = Session {
+            conn,
+            requests: link.requests.clone(),
+            closing: link.closing.clone(),
+            outputs,
+            sent: AtomicU64::new(0),
+            ended: false,
+        };
+        match decided.await {
+            Ok(Ok(())) => Ok(session),
+            Ok(Err(error)) => {
+                session.ended = true;
+                Err(error)
+            }
+            Err(_) => Err(gone()),
+        }
+    }
+
+    /// Whether a join would be accepted.
+    ///
+    /// # Errors
+    /// As [`Sfu::join`].
+    pub async fn validate(&self, params: JoinParams) -> Result<(), JoinError> {
+        let (reply, decided) = oneshot::channel();
+        let request = Request::Validate { params: Box::new(params), reply };
+        self.0.link.requests.send(request).await.map_err(|_| gone())?;
+        decided.await.map_err(|_| gone())?
+    }
+
+    /// Calls the room service. The caller has checked the grant.
+    ///
+    /// # Errors
+    /// [`ServiceError`] with the code and text of the LiveKit API.
+    pub async fn service(&self, request: ServiceRequest) -> Result<ServiceResponse, ServiceError> {
+        let (reply, done) = oneshot::channel();
+        let unavailable = || ServiceError {
+            code: ServiceErrorCode::Unavailable,
+            message: "the media server is shutting down".to_owned(),
+        };
+        let request = Request::Service { request: Box::new(request), reply };
+        self.0.link.requests.send(request).await.map_err(|_| unavailable())?;
+        done.await.map_err(|_| unavailable())?
+    }
+
+    /// Subscribes to what happens in the rooms from now on.
+    #[must_use]
+    pub fn events(&self) -> EventReceiver {
+        EventReceiver(self.0.events.subscribe())
+    }
+
+    /// Takes over a TCP connection that [`crate::sniff`] recognised as ICE/TCP; `prefix` is what was read from it.
+    ///
+    /// # Errors
+    /// [`AdoptError`]; the connection is closed then.
+    pub fn adopt_tcp(&self, stream: TcpStream, prefix: Vec<u8>) -> Result<(), AdoptError> {
+        self.0.net.adopt_tcp(stream, prefix)
+    }
+
+    /// Bound UDP address of the media port.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.0.net.local_addr()
+    }
+
+    /// UDP and TCP addresses offered to clients.
+    #[must_use]
+    pub fn local_candidates(&self) -> (&[SocketAddr], &[SocketAddr]) {
+        (&self.0.udp_candidates, &self.0.tcp_candidates)
+    }
+
+    /// What is held now; `None` after the end.
+    pub async fn stats(&self) -> Option<SfuStats> {
+        let (reply, answer) = oneshot::channel();
+        self.0.link.requests.send(Request::Stats { reply }).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// Says goodbye to everyone, waits up to `drain` for the messages to be taken, and stops. Resolves when every
+    /// thread has ended and every socket is closed.
+    pub async fn shutdown(&self, drain: Duration) {
+        let (reply, done) = oneshot::channel();
+        if self.0.link.requests.send(Request::Shutdown { drain, reply }).await.is_ok() {
+            let _ = done.await;
+        }
+        self.0.join_control();
+    }
+}
+
+impl std::fmt::Debug for Sfu {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sfu").field("address", &self.0.net.local_addr()).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn join_control(&self) {
+        let thread = self.control.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|t| t.join().is_err()) {
+            tracing::error!("the control thread had panicked");
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let _ = self.stop.send(true);
+        self.join_control();
+    }
+}
+
+fn gone() -> JoinError {
+    JoinError { status: 503, message: "the media server is shutting down".to_owned() }
+}
