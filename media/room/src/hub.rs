@@ -1,10 +1,20 @@
 //! The entry point: all rooms and connections of one node.
 
 use crate::config::HubConfig;
-use crate::io::{ConnId, Input, JoinError, Now, Output, ServiceError, ServiceErrorCode};
+use crate::context::{Core, Cx};
+use crate::ids::{Pid, RoomKey, Sid};
+use crate::io::{
+    ConnId, Input, JoinError, Now, Output, ServiceError, ServiceErrorCode, ServiceRequest, ServiceResponse,
+};
+use crate::join_params::JoinParams;
+use crate::room::{Farewell, Room, RoomOptions, RoomStats};
+use crate::session::refusal;
+use bedrud_sfu::{AudioLevel, DataChannel, DownTrackId, Event, TransportId, UpTrackId};
+use livekit_protocol::leave_request::Action;
+use livekit_protocol::{CreateRoomRequest, DisconnectReason};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 /// How much a [`Hub`] holds; all zero when everyone has left and the rooms have closed.
@@ -22,14 +32,15 @@ pub struct HubStats {
     pub tracks: usize,
     /// Subscriptions carried by a transport.
     pub subscriptions: usize,
+    /// Running timers.
+    pub timers: usize,
 }
 
 /// The control plane of one node.
 pub struct Hub {
-    config: HubConfig,
-    #[allow(dead_code, reason = "ids are drawn from it as soon as sessions exist")]
-    rng: StdRng,
-    out: VecDeque<Output>,
+    core: Core,
+    rooms: HashMap<RoomKey, Room>,
+    names: HashMap<String, RoomKey>,
     closing: bool,
 }
 
@@ -37,50 +48,356 @@ impl Hub {
     /// An empty hub. The seed must be secret and fresh in production: ICE passwords are drawn from it.
     #[must_use]
     pub fn new(config: HubConfig, seed: [u8; 32]) -> Self {
-        Self { config, rng: StdRng::from_seed(seed), out: VecDeque::new(), closing: false }
+        let core = Core::new(config, StdRng::from_seed(seed));
+        Self { core, rooms: HashMap::new(), names: HashMap::new(), closing: false }
     }
 
     /// Takes one input. Drain [`Hub::poll`] afterwards.
-    pub fn handle(&mut self, _now: Now, input: Input) {
+    pub fn handle(&mut self, now: Now, input: Input) {
         match input {
-            Input::Join { conn, mut params } => {
-                let error = match params.settle(&self.config.limits) {
-                    Ok(()) => JoinError::new(503, "media server is not ready"),
-                    Err(error) => error,
-                };
-                self.refuse(conn, error);
-            }
+            Input::Join { conn, params } => self.on_join(now, conn, *params),
             Input::Validate { id, mut params } => {
-                let result = params.settle(&self.config.limits);
-                self.out.push_back(Output::Validated { id, result });
+                let result = self.check(&mut params);
+                self.core.out.push_back(Output::Validated { id, result });
             }
-            Input::Service { id, .. } => {
-                let error = ServiceError::new(ServiceErrorCode::Unavailable, "media server is not ready");
-                self.out.push_back(Output::ServiceReply { id, result: Err(error) });
+            Input::Signal { conn, request } => {
+                let (Some(at), Some(message)) = (self.core.routes.conns.get(&conn).copied(), request.message)
+                else {
+                    return;
+                };
+                self.with(now, at, |room, cx, pid| room.on_signal(cx, pid, message));
             }
-            Input::Shutdown => self.closing = true,
-            Input::Signal { .. } | Input::SignalClosed { .. } | Input::Shard { .. } | Input::Timeout => {}
+            Input::SignalClosed { conn } => {
+                if let Some(at) = self.core.routes.conns.remove(&conn) {
+                    self.with(now, at, Room::on_signal_closed);
+                }
+            }
+            Input::Shard { event, .. } => self.on_event(now, event),
+            Input::Service { id, request } => {
+                let result = self.serve(now, request);
+                self.core.out.push_back(Output::ServiceReply { id, result });
+            }
+            Input::Timeout => {}
+            Input::Shutdown => self.shut_down(now),
         }
+        self.run_timers(now);
     }
 
     /// Next thing to do, until `None`.
     pub fn poll(&mut self) -> Option<Output> {
-        self.out.pop_front()
+        self.core.out.pop_front()
     }
 
     /// When [`Input::Timeout`] is due, if ever.
     #[must_use]
     pub fn poll_deadline(&self) -> Option<Instant> {
-        None
+        self.core.timers.deadline()
     }
 
     /// What is held.
     #[must_use]
     pub fn stats(&self) -> HubStats {
-        HubStats::default()
+        HubStats {
+            rooms: self.rooms.len(),
+            participants: self.core.participants,
+            connections: self.core.routes.conns.len(),
+            transports: self.core.routes.transports.len(),
+            tracks: self.core.routes.ups.len(),
+            subscriptions: self.core.routes.downs.len(),
+            timers: self.core.timers.len(),
+        }
     }
 
-    fn refuse(&mut self, conn: ConnId, error: JoinError) {
-        self.out.push_back(Output::Refuse { conn, error });
+    fn run_timers(&mut self, now: Now) {
+        while let Some(timer) = self.core.timers.pop_due(now.mono) {
+            if let Some(room) = self.rooms.get_mut(&timer.room) {
+                room.on_timer(&mut self.core.at(now), timer);
+            }
+            self.sweep(timer.room);
+        }
+    }
+
+    /// Runs something on a participant's room, and forgets the room if that was its end.
+    fn with(&mut self, now: Now, (key, pid): (RoomKey, Pid), f: impl FnOnce(&mut Room, &mut Cx<'_>, Pid)) {
+        if let Some(room) = self.rooms.get_mut(&key) {
+            f(room, &mut self.core.at(now), pid);
+            self.sweep(key);
+        }
+    }
+
+    fn sweep(&mut self, key: RoomKey) {
+        if self.rooms.get(&key).is_some_and(|r| r.finished)
+            && let Some(room) = self.rooms.remove(&key)
+            && self.names.get(&room.info.name) == Some(&key)
+        {
+            self.names.remove(&room.info.name);
+        }
+    }
+
+    fn room_named(&self, name: &str) -> Option<RoomKey> {
+        self.names.get(name).copied()
+    }
+
+    /// Opens a room or changes an open one.
+    fn open_room(&mut self, now: Now, name: &str, options: &RoomOptions) -> RoomKey {
+        if let Some(key) = self.room_named(name) {
+            return key;
+        }
+        let room = Room::open(&mut self.core.at(now), name, options);
+        let key = room.key;
+        self.names.insert(name.to_owned(), key);
+        self.rooms.insert(key, room);
+        key
+    }
+
+    /// Everything that can refuse a join before anything is changed.
+    fn check(&self, params: &mut JoinParams) -> Result<(), JoinError> {
+        params.settle(&self.core.config.limits)?;
+        if self.closing {
+            return Err(JoinError::new(503, "server is shutting down"));
+        }
+        let max = self.core.config.limits.participants;
+        if max != 0 && self.core.participants >= max && params.reconnect.is_none() {
+            return Err(JoinError::new(503, "node has exceeded its configured limit"));
+        }
+        let grant = params.claims.video.clone().unwrap_or_default();
+        let may_create = self.core.config.auto_create || grant.room_create;
+        if !may_create && params.reconnect.is_none() && self.room_named(&grant.room).is_none() {
+            return Err(JoinError::new(404, "requested room does not exist"));
+        }
+        Ok(())
+    }
+
+    fn on_join(&mut self, now: Now, conn: ConnId, mut params: JoinParams) {
+        if let Err(error) = self.check(&mut params) {
+            self.core.out.push_back(Output::Refuse { conn, error });
+            return;
+        }
+        let name = params.claims.video.as_ref().map(|v| v.room.clone()).unwrap_or_default();
+        let protocol = params.client_info.protocol;
+        if params.reconnect.is_some() {
+            if !self.resume(now, conn, &name, params) {
+                let bye = refusal(conn, protocol, DisconnectReason::StateMismatch, Action::Reconnect);
+                self.core.out.extend(bye);
+            }
+            return;
+        }
+        let options = params.claims.room_config.as_ref().map(RoomOptions::from).unwrap_or_default();
+        let key = self.open_room(now, &name, &options);
+        let Some(room) = self.rooms.get_mut(&key) else { return };
+        let grant = params.claims.permission();
+        let kind = params.claims.participant_kind();
+        let dependent = grant.agent
+            || grant.recorder
+            || matches!(
+                kind,
+                livekit_protocol::participant_info::Kind::Agent
+                    | livekit_protocol::participant_info::Kind::Egress
+            );
+        let mut cx = self.core.at(now);
+        if room.is_full(params.claims.identity(), dependent) {
+            cx.out.extend(refusal(conn, protocol, DisconnectReason::JoinFailure, Action::Disconnect));
+            return;
+        }
+        if let Some(old) = room.by_identity(params.claims.identity()).map(|p| p.pid) {
+            room.remove(
+                &mut cx,
+                old,
+                DisconnectReason::DuplicateIdentity,
+                Farewell::Leave(Action::Disconnect),
+            );
+        }
+        room.join(&mut cx, conn, params);
+        self.sweep(key);
+    }
+
+    fn resume(&mut self, now: Now, conn: ConnId, name: &str, params: JoinParams) -> bool {
+        let Some(key) = self.room_named(name) else { return false };
+        let Some(room) = self.rooms.get_mut(&key) else { return false };
+        let wanted = params.reconnect.as_ref().map(|r| r.sid.as_str()).unwrap_or_default();
+        let Some(p) = room.by_identity(params.claims.identity()) else { return false };
+        if !wanted.is_empty() && *p.sid != *wanted {
+            return false;
+        }
+        let pid = p.pid;
+        let resumed = room.resume(&mut self.core.at(now), pid, conn, params);
+        self.sweep(key);
+        resumed
+    }
+
+    fn shut_down(&mut self, now: Now) {
+        self.closing = true;
+        for room in self.rooms.values_mut() {
+            room.close(&mut self.core.at(now), DisconnectReason::ServerShutdown);
+        }
+        self.rooms.clear();
+        self.names.clear();
+    }
+
+    fn on_event(&mut self, now: Now, event: Event) {
+        match event {
+            Event::Connected { id, .. } => self.at_transport(now, id, |r, cx, p| r.on_connected(cx, p, id)),
+            Event::PathChanged { id, .. } | Event::Reconnected { id } => {
+                self.at_transport(now, id, |r, cx, p| r.on_life(cx, p, id));
+            }
+            Event::Disconnected { id } => self.at_transport(now, id, |r, cx, p| r.on_silence(cx, p, id)),
+            Event::Closed { id, reason } => {
+                self.at_transport(now, id, |r, cx, p| r.on_transport_closed(cx, p, id, reason));
+            }
+            Event::ChannelOpen { id, channel } => {
+                self.at_transport(now, id, |r, cx, p| r.on_channel(cx, p, id, channel, true));
+            }
+            Event::ChannelClosed { id, channel } => {
+                self.at_transport(now, id, |r, cx, p| r.on_channel(cx, p, id, channel, false));
+            }
+            Event::Data { id, channel, payload } => self.at_transport(now, id, |r, cx, p| match channel {
+                DataChannel::DataTrack => r.on_data_track_packet(cx, p, &payload),
+                _ => r.on_data(cx, p, channel, &payload),
+            }),
+            Event::UpLayerStarted { track, spatial, ssrc, codec } => {
+                self.at_up(now, track, |r, cx, p, t| r.on_layer_started(cx, (p, t), (spatial, ssrc), codec));
+            }
+            Event::DownTrackUnsupported { track, .. } => {
+                self.at_down(now, track, |r, cx, p, t| r.codec_unsupported(cx, p, t));
+            }
+            Event::DownTrackCongested { track, paused } => {
+                self.at_down(now, track, |r, cx, p, t| r.on_congestion(cx, p, t, paused));
+            }
+            Event::UpLayerActivity { .. } | Event::DownTrackStarted { .. } => {}
+            Event::AudioLevels(levels) => self.on_levels(now, &levels),
+            Event::Stats { up, down } => self.on_stats(now, up, down),
+        }
+    }
+
+    fn at_transport(&mut self, now: Now, id: TransportId, f: impl FnOnce(&mut Room, &mut Cx<'_>, Pid)) {
+        if let Some(at) = self.core.routes.transports.get(&id).copied() {
+            self.with(now, at, f);
+        }
+    }
+
+    fn at_up(&mut self, now: Now, id: UpTrackId, f: impl FnOnce(&mut Room, &mut Cx<'_>, Pid, &Sid)) {
+        if let Some((room, pid, track)) = self.core.routes.ups.get(&id).cloned() {
+            self.with(now, (room, pid), |r, cx, p| f(r, cx, p, &track));
+        }
+    }
+
+    fn at_down(&mut self, now: Now, id: DownTrackId, f: impl FnOnce(&mut Room, &mut Cx<'_>, Pid, &Sid)) {
+        if let Some((room, pid, track)) = self.core.routes.downs.get(&id).cloned() {
+            self.with(now, (room, pid), |r, cx, p| f(r, cx, p, &track));
+        }
+    }
+
+    fn on_levels(&mut self, now: Now, levels: &[AudioLevel]) {
+        let mut by_room: BTreeMap<RoomKey, Vec<(Pid, Sid, AudioLevel)>> = BTreeMap::new();
+        for level in levels {
+            if let Some((room, pid, track)) = self.core.routes.ups.get(&level.track).cloned() {
+                by_room.entry(room).or_default().push((pid, track, *level));
+            }
+        }
+        for (key, levels) in by_room {
+            if let Some(room) = self.rooms.get_mut(&key) {
+                room.on_audio_levels(&mut self.core.at(now), &levels);
+            }
+        }
+    }
+
+    fn on_stats(
+        &mut self,
+        now: Now,
+        up: Vec<(UpTrackId, u8, bedrud_sfu::TrackStats)>,
+        down: Vec<(DownTrackId, bedrud_sfu::TrackStats)>,
+    ) {
+        let mut by_room: BTreeMap<RoomKey, RoomStats> = BTreeMap::new();
+        for (id, _, stats) in up {
+            if let Some((room, pid, track)) = self.core.routes.ups.get(&id).cloned() {
+                by_room.entry(room).or_default().add_up(pid, track, stats);
+            }
+        }
+        for (id, stats) in down {
+            if let Some((room, pid, track)) = self.core.routes.downs.get(&id).cloned() {
+                by_room.entry(room).or_default().down.insert((pid, track), stats);
+            }
+        }
+        for (key, stats) in by_room {
+            if let Some(room) = self.rooms.get_mut(&key) {
+                room.on_stats(&mut self.core.at(now), stats);
+            }
+        }
+    }
+
+    fn serve(&mut self, now: Now, request: ServiceRequest) -> Result<ServiceResponse, ServiceError> {
+        let name = match &request {
+            ServiceRequest::CreateRoom(r) => return self.create_room(now, r),
+            ServiceRequest::ListRooms(r) => {
+                let wanted = |room: &&Room| r.names.is_empty() || r.names.contains(&room.info.name);
+                let mut rooms: Vec<_> = self.rooms.values().filter(wanted).map(Room::info).collect();
+                rooms.sort_by(|a, b| a.name.cmp(&b.name));
+                return Ok(ServiceResponse::Rooms(rooms));
+            }
+            ServiceRequest::DeleteRoom(r) => &r.room,
+            ServiceRequest::ListParticipants(r) => &r.room,
+            ServiceRequest::GetParticipant(r) | ServiceRequest::RemoveParticipant(r) => &r.room,
+            ServiceRequest::MutePublishedTrack(r) => &r.room,
+            ServiceRequest::UpdateParticipant(r) => &r.room,
+            ServiceRequest::UpdateSubscriptions(r) => &r.room,
+            ServiceRequest::SendData(r) => &r.room,
+            ServiceRequest::UpdateRoomMetadata(r) => &r.room,
+        };
+        if let ServiceRequest::SendData(r) = &request
+            && !matches!(r.nonce.len(), 0 | 16)
+        {
+            let text = "nonce should be 16-bytes or not present";
+            return Err(ServiceError::new(ServiceErrorCode::InvalidArgument, text));
+        }
+        let key = self.room_named(name);
+        let Some((key, room)) = key.and_then(|k| Some((k, self.rooms.get_mut(&k)?))) else {
+            // As the reference server answers from its store.
+            if matches!(request, ServiceRequest::ListParticipants(_)) {
+                return Ok(ServiceResponse::Participants(Vec::new()));
+            }
+            let person = matches!(
+                request,
+                ServiceRequest::GetParticipant(_)
+                    | ServiceRequest::RemoveParticipant(_)
+                    | ServiceRequest::MutePublishedTrack(_)
+                    | ServiceRequest::UpdateParticipant(_)
+                    | ServiceRequest::UpdateSubscriptions(_)
+            );
+            let text = if person { "participant does not exist" } else { "requested room does not exist" };
+            return Err(ServiceError::new(ServiceErrorCode::NotFound, text));
+        };
+        let result = room.serve(&mut self.core.at(now), request);
+        self.sweep(key);
+        result
+    }
+
+    fn create_room(&mut self, now: Now, r: &CreateRoomRequest) -> Result<ServiceResponse, ServiceError> {
+        let limits = &self.core.config.limits;
+        let invalid = |text: String| ServiceError::new(ServiceErrorCode::InvalidArgument, text);
+        if r.name.is_empty() {
+            return Err(invalid("no room name".to_owned()));
+        }
+        if limits.room_name != 0 && r.name.len() > limits.room_name {
+            return Err(invalid(format!("room name length exceeds limits: max length {}", limits.room_name)));
+        }
+        if limits.metadata != 0 && r.metadata.len() > limits.metadata {
+            return Err(invalid("metadata exceeds size limit".to_owned()));
+        }
+        if self.closing {
+            return Err(ServiceError::new(ServiceErrorCode::Unavailable, "server is shutting down"));
+        }
+        let options = RoomOptions::from(r);
+        let known = self.room_named(&r.name).is_some();
+        let key = self.open_room(now, &r.name, &options);
+        let Some(room) = self.rooms.get_mut(&key) else {
+            return Err(ServiceError::new(ServiceErrorCode::Unavailable, "room closed"));
+        };
+        if known {
+            room.apply_options(&options);
+            if !options.metadata.is_empty() {
+                room.send_room_update(&mut self.core.at(now));
+            }
+        }
+        Ok(ServiceResponse::Room(room.info()))
     }
 }

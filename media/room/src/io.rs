@@ -29,6 +29,7 @@ pub struct Now {
 
 /// What happened outside.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "inputs are handed over by value and not stored")]
 pub enum Input {
     /// A client asks to join or to resume. Answered by [`Output::Signal`] with the first message (upgrade then), or by
     /// [`Output::Refuse`].

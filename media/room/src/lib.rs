@@ -7,10 +7,15 @@
 
 mod codec;
 mod config;
+mod context;
 mod grants;
 mod hub;
+mod ids;
 mod io;
 mod join_params;
+mod room;
+mod session;
+mod timers;
 mod user_agent;
 
 pub use codec::{

@@ -1,0 +1,155 @@
+//! What the state machines share: settings, time, randomness, routing tables and the output queue.
+
+use crate::config::HubConfig;
+use crate::ids::{Ids, Pid, RoomKey, Sid};
+use crate::io::{ConnId, Now, Output, RoomEvent, ShardId};
+use crate::timers::{Timer, TimerKey, Timers};
+use bedrud_rtp::MediaKind;
+use bedrud_sdp::{CodecSetting, CodecTable};
+use bedrud_sfu::{Command, DownTrackId, TransportId, UpTrackId};
+use livekit_protocol::{Codec as WireCodec, ServerInfo, SignalResponse, signal_response};
+use rand::rngs::StdRng;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Highest protocol version this server speaks.
+pub(crate) const PROTOCOL_VERSION: i32 = 17;
+
+/// Who is behind an id.
+#[derive(Debug, Default)]
+pub(crate) struct Routes {
+    pub(crate) conns: HashMap<ConnId, (RoomKey, Pid)>,
+    pub(crate) transports: HashMap<TransportId, (RoomKey, Pid)>,
+    pub(crate) ups: HashMap<UpTrackId, (RoomKey, Pid, Sid)>,
+    pub(crate) downs: HashMap<DownTrackId, (RoomKey, Pid, Sid)>,
+}
+
+/// Everything but the rooms.
+pub(crate) struct Core {
+    pub(crate) config: HubConfig,
+    pub(crate) codecs: Arc<CodecTable>,
+    pub(crate) rng: StdRng,
+    pub(crate) out: VecDeque<Output>,
+    pub(crate) timers: Timers,
+    pub(crate) routes: Routes,
+    pub(crate) ids: Ids,
+    pub(crate) participants: usize,
+}
+
+impl Core {
+    pub(crate) fn new(config: HubConfig, rng: StdRng) -> Self {
+        let setting = |mime: &str| CodecSetting { mime: mime.to_owned(), fmtp: None };
+        let mut settings: Vec<_> = config.codecs.iter().map(|c| setting(c.mime_type())).collect();
+        settings.push(setting("video/rtx"));
+        let codecs = Arc::new(CodecTable::new(&settings).unwrap_or_default());
+        Self {
+            config,
+            codecs,
+            rng,
+            out: VecDeque::new(),
+            timers: Timers::default(),
+            routes: Routes::default(),
+            ids: Ids::default(),
+            participants: 0,
+        }
+    }
+
+    /// The context of one input.
+    pub(crate) fn at(&mut self, now: Now) -> Cx<'_> {
+        Cx {
+            now,
+            config: &self.config,
+            codecs: &self.codecs,
+            rng: &mut self.rng,
+            out: &mut self.out,
+            timers: &mut self.timers,
+            routes: &mut self.routes,
+            ids: &mut self.ids,
+            participants: &mut self.participants,
+        }
+    }
+}
+
+/// [`Core`] at one moment.
+pub(crate) struct Cx<'a> {
+    pub(crate) now: Now,
+    pub(crate) config: &'a HubConfig,
+    pub(crate) codecs: &'a Arc<CodecTable>,
+    pub(crate) rng: &'a mut StdRng,
+    pub(crate) out: &'a mut VecDeque<Output>,
+    pub(crate) timers: &'a mut Timers,
+    pub(crate) routes: &'a mut Routes,
+    pub(crate) ids: &'a mut Ids,
+    /// Participants of all rooms.
+    pub(crate) participants: &'a mut usize,
+}
+
+impl Cx<'_> {
+    /// Sends to a client, if it has a socket now.
+    pub(crate) fn signal(&mut self, conn: Option<ConnId>, message: signal_response::Message) {
+        if let Some(conn) = conn {
+            let response = Box::new(SignalResponse { message: Some(message) });
+            self.out.push_back(Output::Signal { conn, response });
+        }
+    }
+
+    /// Closes a socket and forgets it.
+    pub(crate) fn close_signal(&mut self, conn: ConnId, clean: bool) {
+        self.routes.conns.remove(&conn);
+        self.out.push_back(Output::CloseSignal { conn, clean });
+    }
+
+    pub(crate) fn command(&mut self, shard: u16, command: Command) {
+        self.out.push_back(Output::Command { shard: ShardId(shard), command });
+    }
+
+    pub(crate) fn event(&mut self, event: RoomEvent) {
+        self.out.push_back(Output::Event(Box::new(event)));
+    }
+
+    pub(crate) fn after(&self, delay: Duration) -> Instant {
+        self.now.mono + delay
+    }
+
+    pub(crate) fn set_timer(&mut self, room: RoomKey, pid: Option<Pid>, timer: Timer, delay: Duration) {
+        let at = self.after(delay);
+        self.timers.set(TimerKey { room, pid, timer }, at);
+    }
+
+    pub(crate) fn arm_timer(&mut self, room: RoomKey, pid: Option<Pid>, timer: Timer, delay: Duration) {
+        let at = self.after(delay);
+        self.timers.arm(TimerKey { room, pid, timer }, at);
+    }
+
+    pub(crate) fn cancel_timer(&mut self, room: RoomKey, pid: Option<Pid>, timer: Timer) {
+        self.timers.cancel(&TimerKey { room, pid, timer });
+    }
+
+    pub(crate) fn server_info(&self) -> ServerInfo {
+        ServerInfo {
+            version: self.config.version.clone(),
+            protocol: PROTOCOL_VERSION,
+            region: self.config.region.clone(),
+            node_id: self.config.node_id.clone(),
+            agent_protocol: 1,
+            ..ServerInfo::default()
+        }
+    }
+
+    /// Codecs as clients want them listed: video before audio, VP8 and H.264 first.
+    pub(crate) fn wire_codecs(&self) -> Vec<WireCodec> {
+        use bedrud_rtp::Codec;
+        let mut codecs = self.config.codecs.clone();
+        codecs.sort_by_key(|c| match c {
+            Codec::Vp8 => 0,
+            Codec::H264 => 1,
+            c if c.kind() == MediaKind::Video => 2,
+            _ => 3,
+        });
+        codecs
+            .iter()
+            .map(|c| WireCodec { mime: c.mime_type().to_owned(), fmtp_line: String::new() })
+            .collect()
+    }
+}

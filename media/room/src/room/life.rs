@@ -1,0 +1,170 @@
+//! A room opens, stays while somebody is there, and closes.
+
+use super::{Farewell, Room};
+use crate::context::Cx;
+use crate::ids::sid;
+use crate::io::RoomEvent;
+use crate::timers::Timer;
+use livekit_protocol::leave_request::Action;
+use livekit_protocol::{
+    CreateRoomRequest, DisconnectReason, Room as RoomInfo, RoomConfiguration, RoomUpdate, signal_response,
+};
+use rand::Rng as _;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+/// Wishes for a room; zero and empty mean "default" for a new room and "unchanged" for an existing one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RoomOptions {
+    pub(crate) empty_timeout: u32,
+    pub(crate) departure_timeout: u32,
+    pub(crate) max_participants: u32,
+    pub(crate) metadata: String,
+}
+
+impl From<&RoomConfiguration> for RoomOptions {
+    fn from(c: &RoomConfiguration) -> Self {
+        Self {
+            empty_timeout: c.empty_timeout,
+            departure_timeout: c.departure_timeout,
+            max_participants: c.max_participants,
+            metadata: c.metadata.clone(),
+        }
+    }
+}
+
+impl From<&CreateRoomRequest> for RoomOptions {
+    fn from(c: &CreateRoomRequest) -> Self {
+        Self {
+            empty_timeout: c.empty_timeout,
+            departure_timeout: c.departure_timeout,
+            max_participants: c.max_participants,
+            metadata: c.metadata.clone(),
+        }
+    }
+}
+
+/// Changing counts are sent at most this often.
+const COUNTER_INTERVAL: Duration = Duration::from_secs(5);
+
+impl Room {
+    pub(crate) fn open(cx: &mut Cx<'_>, name: &str, options: &RoomOptions) -> Self {
+        let key = cx.ids.room();
+        let seconds = |d: Duration| u32::try_from(d.as_secs()).unwrap_or(u32::MAX);
+        let created = i64::try_from(cx.now.unix_ms).unwrap_or(i64::MAX);
+        let info = RoomInfo {
+            sid: sid(cx.rng, "RM_").to_string(),
+            name: name.to_owned(),
+            empty_timeout: seconds(cx.config.timeouts.empty),
+            departure_timeout: seconds(cx.config.timeouts.departure),
+            max_participants: cx.config.max_participants,
+            creation_time: created / 1000,
+            creation_time_ms: created,
+            enabled_codecs: cx.wire_codecs(),
+            ..RoomInfo::default()
+        };
+        let mut trailer = vec![0; 16];
+        cx.rng.fill(trailer.as_mut_slice());
+        let mut room = Self {
+            key,
+            info,
+            shard: u16::try_from(key.0 % u64::from(cx.config.shards.max(1))).unwrap_or(0),
+            sif_trailer: trailer,
+            participants: BTreeMap::new(),
+            identities: HashMap::new(),
+            owners: HashMap::new(),
+            visited: false,
+            stale: BTreeSet::new(),
+            gone: Vec::new(),
+            departed: VecDeque::new(),
+            nonces: super::data::Nonces::default(),
+            tcp_wishes: HashMap::new(),
+            finished: false,
+        };
+        room.apply_options(options);
+        cx.event(RoomEvent::RoomStarted { room: room.info() });
+        room.watch_idleness(cx);
+        room
+    }
+
+    /// Overwrites what the options name.
+    pub(crate) fn apply_options(&mut self, options: &RoomOptions) {
+        let pick = |new: u32, old: &mut u32| {
+            if new != 0 {
+                *old = new;
+            }
+        };
+        pick(options.empty_timeout, &mut self.info.empty_timeout);
+        pick(options.departure_timeout, &mut self.info.departure_timeout);
+        pick(options.max_participants, &mut self.info.max_participants);
+        if !options.metadata.is_empty() {
+            self.info.metadata.clone_from(&options.metadata);
+        }
+    }
+
+    /// What clients see, counts included.
+    pub(crate) fn info(&self) -> RoomInfo {
+        let counted = || self.participants.values().filter(|p| !p.is_dependent() && !p.hidden());
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        RoomInfo {
+            num_participants: count(counted().count()),
+            num_publishers: count(counted().filter(|p| p.is_publisher).count()),
+            active_recording: self.participants.values().any(super::Participant::is_recorder),
+            ..self.info.clone()
+        }
+    }
+
+    /// No place for another participant of this identity.
+    pub(crate) fn is_full(&self, identity: &str, dependent: bool) -> bool {
+        let max = self.info.max_participants as usize;
+        let others = self.participants.values().filter(|p| !p.is_dependent() && p.identity() != identity);
+        max != 0 && !dependent && others.count() >= max
+    }
+
+    /// Starts or stops the clock of an empty room.
+    pub(crate) fn watch_idleness(&mut self, cx: &mut Cx<'_>) {
+        if self.participants.values().any(|p| !p.is_dependent()) {
+            self.visited = true;
+            cx.cancel_timer(self.key, None, Timer::Idle);
+            return;
+        }
+        if self.finished {
+            return;
+        }
+        let wait = if self.visited { self.info.departure_timeout } else { self.info.empty_timeout };
+        cx.arm_timer(self.key, None, Timer::Idle, Duration::from_secs(u64::from(wait)));
+    }
+
+    pub(crate) fn close_if_idle(&mut self, cx: &mut Cx<'_>) {
+        if !self.participants.values().any(|p| !p.is_dependent()) {
+            self.close(cx, DisconnectReason::RoomClosed);
+        }
+    }
+
+    /// Sends everyone away and ends the room.
+    pub(crate) fn close(&mut self, cx: &mut Cx<'_>, reason: DisconnectReason) {
+        let last = self.info();
+        // From here on nobody needs to hear of the others' departures.
+        self.finished = true;
+        for pid in self.pids() {
+            self.remove(cx, pid, reason, Farewell::Leave(Action::Disconnect));
+        }
+        cx.timers.cancel_room(self.key);
+        cx.event(RoomEvent::RoomFinished {
+            room: RoomInfo { num_participants: 0, num_publishers: 0, ..last },
+        });
+    }
+
+    /// Counts changed.
+    pub(crate) fn mark_counters(&mut self, cx: &mut Cx<'_>) {
+        cx.arm_timer(self.key, None, Timer::Counters, COUNTER_INTERVAL);
+    }
+
+    /// Tells everyone about the room now.
+    pub(crate) fn send_room_update(&mut self, cx: &mut Cx<'_>) {
+        let room = self.info();
+        for p in self.participants.values() {
+            p.send(cx, signal_response::Message::RoomUpdate(RoomUpdate { room: Some(room.clone()) }));
+        }
+    }
+}

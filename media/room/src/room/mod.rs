@@ -1,0 +1,112 @@
+//! One room and everyone in it.
+
+mod audience;
+mod data;
+mod data_tracks;
+mod dynacast;
+mod life;
+mod link;
+mod participant;
+mod publications;
+mod quality;
+mod roster;
+mod service;
+mod settings;
+mod speakers;
+mod subscriptions;
+mod track;
+mod wire;
+
+pub(crate) use life::RoomOptions;
+pub(crate) use link::{Link, Publisher, Subscriber};
+pub(crate) use participant::{Client, Participant, ResumeScript};
+pub(crate) use publications::Match;
+pub(crate) use quality::RoomStats;
+pub(crate) use roster::{Audience, leave_for, send_leave, update};
+pub(crate) use track::{Pending, Unmatched, key, kind_of, timed_version};
+
+use crate::context::Cx;
+use crate::ids::{Pid, RoomKey, Sid};
+use crate::timers::{Timer, TimerKey};
+use data::Nonces;
+use livekit_protocol::{ParticipantInfo, Room as RoomInfo};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::Instant;
+
+/// How a removed participant is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Farewell {
+    /// `leave` with this action.
+    Leave(livekit_protocol::leave_request::Action),
+    /// Only the socket ends.
+    Silent,
+}
+
+#[derive(Debug)]
+pub(crate) struct Room {
+    pub(crate) key: RoomKey,
+    /// What clients see, without the counts.
+    pub(crate) info: RoomInfo,
+    pub(crate) shard: u16,
+    pub(crate) sif_trailer: Vec<u8>,
+    pub(crate) participants: BTreeMap<Pid, Participant>,
+    identities: HashMap<String, Pid>,
+    /// Publisher of each track.
+    owners: HashMap<Sid, Pid>,
+    /// Somebody has been here.
+    visited: bool,
+    /// Updates waiting for the batch: participants still here.
+    stale: BTreeSet<Pid>,
+    /// Updates waiting for the batch: participants that left.
+    gone: Vec<ParticipantInfo>,
+    /// Recent departures, for clients that resume.
+    departed: VecDeque<(Instant, ParticipantInfo)>,
+    /// Nonces of data sent through the server API and by participants.
+    nonces: Nonces,
+    /// Identities that asked for TCP, and until when.
+    tcp_wishes: HashMap<String, Instant>,
+    /// Nothing of it is left.
+    pub(crate) finished: bool,
+}
+
+impl Room {
+    pub(crate) fn get(&self, pid: Pid) -> Option<&Participant> {
+        self.participants.get(&pid)
+    }
+
+    pub(crate) fn get_mut(&mut self, pid: Pid) -> Option<&mut Participant> {
+        self.participants.get_mut(&pid)
+    }
+
+    pub(crate) fn by_identity(&self, identity: &str) -> Option<&Participant> {
+        self.identities.get(identity).and_then(|pid| self.participants.get(pid))
+    }
+
+    pub(crate) fn pids(&self) -> Vec<Pid> {
+        self.participants.keys().copied().collect()
+    }
+
+    /// Publisher of a track.
+    pub(crate) fn owner(&self, track: &str) -> Option<Pid> {
+        self.owners.get(track).copied()
+    }
+
+    pub(crate) fn on_timer(&mut self, cx: &mut Cx<'_>, timer: TimerKey) {
+        match (timer.timer, timer.pid) {
+            (Timer::Idle, _) => self.close_if_idle(cx),
+            (Timer::Updates, _) => self.flush_updates(cx),
+            (Timer::Counters, _) => self.send_room_update(cx),
+            (Timer::Join, Some(pid)) => self.on_join_timeout(cx, pid),
+            (Timer::Failed, Some(pid)) => self.on_path_failed(cx, pid),
+            (Timer::Resume, Some(pid)) => self.on_resume_timeout(cx, pid),
+            (Timer::Negotiate, Some(pid)) => self.negotiate(cx, pid),
+            (Timer::Answer, Some(pid)) => self.on_answer_timeout(cx, pid),
+            (Timer::Token, Some(pid)) => self.refresh_token(cx, pid),
+            (Timer::Lookup, Some(pid)) => self.give_up_lookups(cx, pid),
+            (Timer::Settings, Some(pid)) => self.apply_settings(cx, pid),
+            (Timer::Speaking, Some(pid)) => self.end_simulated_speech(cx, pid),
+            (Timer::Dynacast(track), Some(pid)) => self.on_dynacast_timer(cx, pid, track),
+            (_, None) => {}
+        }
+    }
+}

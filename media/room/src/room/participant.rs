@@ -1,0 +1,292 @@
+//! One participant: who it is, what it may do, its connections, tracks and subscriptions.
+
+use super::data::DataState;
+use super::data_tracks::DataTracks;
+use super::link::{Link, Publisher, Subscriber};
+use super::subscriptions::Subscription;
+use super::track::{Pending, Published, Unmatched, key};
+use crate::context::{Cx, PROTOCOL_VERSION};
+use crate::grants::Claims;
+use crate::ids::{Pid, Sid};
+use crate::io::ConnId;
+use crate::join_params::JoinParams;
+use bedrud_rtp::Mid;
+use bedrud_sdp::ClientQuirks;
+use bedrud_sfu::DataChannel;
+use livekit_protocol::{
+    AddTrackRequest, ClientInfo, DisconnectReason, ParticipantInfo, ParticipantPermission,
+    SubscriptionPermission, TrackSource, UpdateTrackSettings, client_info::Sdk, participant_info,
+    signal_response,
+};
+use rand::Rng as _;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::Instant;
+
+/// Software of a client.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    pub(crate) info: ClientInfo,
+    pub(crate) protocol: i32,
+    pub(crate) sdk: Sdk,
+}
+
+impl Client {
+    pub(crate) fn new(info: ClientInfo) -> Self {
+        let protocol = info.protocol.clamp(0, PROTOCOL_VERSION);
+        let sdk = Sdk::try_from(info.sdk).unwrap_or(Sdk::Unknown);
+        Self { info, protocol, sdk }
+    }
+
+    fn is_firefox(&self) -> bool {
+        self.info.browser.to_ascii_lowercase().starts_with("firefox")
+    }
+
+    fn is_safari(&self) -> bool {
+        self.info.browser.eq_ignore_ascii_case("safari")
+    }
+
+    pub(crate) fn quirks(&self) -> ClientQuirks {
+        let os = self.info.os.to_ascii_lowercase();
+        let firefox = self.is_firefox();
+        ClientQuirks {
+            no_red: firefox || self.is_safari(),
+            no_h264_high: firefox,
+            single_video_codec: firefox && (os.contains("linux") || os.contains("android")),
+            reuse_sections: self.protocol >= 4 && !self.is_safari(),
+        }
+    }
+
+    /// Rust cores before protocol 10 cannot decode `track_subscribed` and `request_response`.
+    pub(crate) fn knows_new_messages(&self) -> bool {
+        self.sdk != Sdk::Rust || self.protocol >= 10
+    }
+
+    /// JS before 1.6.3 takes a `reconnect` message for an error.
+    pub(crate) fn knows_reconnect(&self) -> bool {
+        if self.sdk != Sdk::Js {
+            return true;
+        }
+        let mut parts = self.info.version.split('.').map(|p| p.parse::<u32>().unwrap_or(0));
+        let version = (parts.next().unwrap_or(0), parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+        version >= (1, 6, 3)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Participant {
+    pub(crate) pid: Pid,
+    pub(crate) sid: Sid,
+    /// Kept up to date, so that refreshed tokens carry what was changed.
+    pub(crate) claims: Claims,
+    pub(crate) permission: ParticipantPermission,
+    pub(crate) client: Client,
+    pub(crate) state: participant_info::State,
+    pub(crate) version: u32,
+    pub(crate) is_publisher: bool,
+    pub(crate) joined_at_ms: u64,
+    pub(crate) auto_subscribe: bool,
+    pub(crate) auto_subscribe_data: bool,
+    pub(crate) adaptive_stream: bool,
+    pub(crate) single_pc: bool,
+    pub(crate) subscriber_primary: bool,
+
+    pub(crate) conn: Option<ConnId>,
+    /// Last time it said something.
+    pub(crate) heard_at: Instant,
+    pub(crate) tcp_only: bool,
+    pub(crate) publisher: Publisher,
+    pub(crate) subscriber: Option<Subscriber>,
+
+    pub(crate) tracks: BTreeMap<Sid, Published>,
+    pub(crate) pending: Vec<Pending>,
+    pub(crate) queued: VecDeque<AddTrackRequest>,
+    pub(crate) unmatched: BTreeMap<Mid, Unmatched>,
+    pub(crate) subscriptions: BTreeMap<Sid, Subscription>,
+    /// `track_setting` by track sid, also of tracks that do not exist yet.
+    pub(crate) settings: HashMap<Sid, UpdateTrackSettings>,
+    ssrcs: BTreeSet<u32>,
+    /// Who may subscribe; `None` is everyone.
+    pub(crate) audience: Option<SubscriptionPermission>,
+    pub(crate) data: DataState,
+    pub(crate) data_tracks: DataTracks,
+    /// Speaker entry others saw last: level in eighths, 0 when silent.
+    pub(crate) speaking: u8,
+    /// Simulated speaking.
+    pub(crate) simulated_speech: bool,
+    /// Quality others saw last.
+    pub(crate) quality: Option<livekit_protocol::ConnectionQuality>,
+    pub(crate) resume_script: ResumeScript,
+}
+
+/// What `simulate` asked to happen at the next resume.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ResumeScript {
+    pub(crate) close_after: Option<Instant>,
+    pub(crate) close_before: Option<(Instant, u8)>,
+}
+
+impl Participant {
+    pub(crate) fn new(
+        cx: &mut Cx<'_>,
+        sid: Sid,
+        conn: ConnId,
+        params: &JoinParams,
+        client: Client,
+        publisher: Publisher,
+        tcp_only: bool,
+    ) -> Self {
+        let permission = params.claims.permission();
+        let subscriber_primary = !params.single_pc && permission.can_subscribe && client.protocol > 2;
+        Self {
+            pid: cx.ids.participant(),
+            sid,
+            claims: params.claims.clone(),
+            permission,
+            client,
+            state: participant_info::State::Joining,
+            version: 1,
+            is_publisher: false,
+            joined_at_ms: cx.now.unix_ms,
+            auto_subscribe: params.auto_subscribe,
+            auto_subscribe_data: params.auto_subscribe_data_track,
+            adaptive_stream: params.adaptive_stream,
+            single_pc: params.single_pc,
+            subscriber_primary,
+            conn: Some(conn),
+            heard_at: cx.now.mono,
+            tcp_only,
+            publisher,
+            subscriber: None,
+            tracks: BTreeMap::new(),
+            pending: Vec::new(),
+            queued: VecDeque::new(),
+            unmatched: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
+            settings: HashMap::new(),
+            ssrcs: BTreeSet::new(),
+            audience: None,
+            data: DataState::default(),
+            data_tracks: DataTracks::default(),
+            speaking: 0,
+            simulated_speech: false,
+            quality: None,
+            resume_script: ResumeScript::default(),
+        }
+    }
+
+    pub(crate) fn identity(&self) -> &str {
+        self.claims.identity()
+    }
+
+    pub(crate) fn hidden(&self) -> bool {
+        self.permission.hidden
+    }
+
+    pub(crate) fn is_agent(&self) -> bool {
+        self.permission.agent || self.kind() == participant_info::Kind::Agent
+    }
+
+    pub(crate) fn is_recorder(&self) -> bool {
+        self.permission.recorder || self.kind() == participant_info::Kind::Egress
+    }
+
+    /// Does not keep a room open and is not counted.
+    pub(crate) fn is_dependent(&self) -> bool {
+        self.is_agent() || self.is_recorder()
+    }
+
+    pub(crate) fn kind(&self) -> participant_info::Kind {
+        self.claims.participant_kind()
+    }
+
+    pub(crate) fn is_active(&self) -> bool {
+        self.state == participant_info::State::Active
+    }
+
+    /// The next update is newer than the last.
+    pub(crate) fn touch(&mut self) {
+        self.version = self.version.wrapping_add(1);
+    }
+
+    pub(crate) fn info(&self, region: &str) -> ParticipantInfo {
+        ParticipantInfo {
+            sid: self.sid.to_string(),
+            identity: self.identity().to_owned(),
+            state: self.state as i32,
+            tracks: self.tracks.values().map(|t| t.info.clone()).collect(),
+            metadata: self.claims.metadata.clone(),
+            joined_at: i64::try_from(self.joined_at_ms / 1000).unwrap_or(i64::MAX),
+            joined_at_ms: i64::try_from(self.joined_at_ms).unwrap_or(i64::MAX),
+            name: self.claims.name.clone(),
+            version: self.version,
+            permission: Some(self.permission.clone()),
+            region: region.to_owned(),
+            is_publisher: self.is_publisher,
+            kind: self.kind() as i32,
+            attributes: self.claims.attributes.clone(),
+            disconnect_reason: DisconnectReason::UnknownReason as i32,
+            kind_details: self.claims.participant_kind_details(),
+            data_tracks: self.data_tracks.infos(),
+            client_protocol: self.client.info.client_protocol,
+            capabilities: self.client.info.capabilities.clone(),
+        }
+    }
+
+    pub(crate) fn send(&self, cx: &mut Cx<'_>, message: signal_response::Message) {
+        cx.signal(self.conn, message);
+    }
+
+    /// The connection whose state is the participant's.
+    pub(crate) fn primary(&self) -> Option<&Link> {
+        if self.subscriber_primary {
+            self.subscriber.as_ref().map(|s| &s.link)
+        } else {
+            self.publisher.link.as_ref()
+        }
+    }
+
+    /// The connection that carries subscriptions.
+    pub(crate) fn media_link(&mut self) -> Option<&mut Link> {
+        if self.single_pc {
+            self.publisher.link.as_mut()
+        } else {
+            self.subscriber.as_mut().map(|s| &mut s.link)
+        }
+    }
+
+    pub(crate) fn links(&mut self) -> impl Iterator<Item = &mut Link> {
+        self.publisher.link.iter_mut().chain(self.subscriber.iter_mut().map(|s| &mut s.link))
+    }
+
+    pub(crate) fn link_mut(&mut self, id: bedrud_sfu::TransportId) -> Option<&mut Link> {
+        self.links().find(|l| l.id == id)
+    }
+
+    pub(crate) fn primary_has(&self, channel: DataChannel) -> bool {
+        self.primary().is_some_and(|l| l.has_channel(channel))
+    }
+
+    pub(crate) fn may_publish(&self, source: i32) -> bool {
+        let sources = &self.permission.can_publish_sources;
+        let known = TrackSource::try_from(source).is_ok();
+        self.permission.can_publish && known && (sources.is_empty() || sources.contains(&source))
+    }
+
+    pub(crate) fn track_on(&self, mid: Mid) -> Option<Sid> {
+        self.tracks.values().find(|t| t.config.mid == mid).map(|t| key(t.sid()))
+    }
+
+    /// An SSRC no other stream towards this participant has.
+    pub(crate) fn take_ssrc(&mut self, cx: &mut Cx<'_>) -> u32 {
+        loop {
+            let ssrc = cx.rng.random_range(1..=u32::MAX);
+            if self.ssrcs.insert(ssrc) {
+                return ssrc;
+            }
+        }
+    }
+
+    pub(crate) fn give_ssrc(&mut self, ssrc: u32) {
+        self.ssrcs.remove(&ssrc);
+    }
+}

@@ -1,0 +1,240 @@
+//! Tracks come and go.
+
+use super::roster::Audience;
+use super::track::{Dynacast, describe_media, key, payload_types, timed_version, up_layers};
+use super::{Farewell, Participant, Pending, Room, Unmatched};
+use crate::context::Cx;
+use crate::ids::{Pid, Sid};
+use crate::io::RoomEvent;
+use crate::room::track::Published;
+use crate::timers::Timer;
+use bedrud_rtp::{Codec, MediaKind, Mid, Ssrc};
+use bedrud_sfu::{Command, UpTrackConfig, UpTrackId};
+use livekit_protocol::leave_request::Action;
+use livekit_protocol::{
+    DisconnectReason, MuteTrackRequest, TrackInfo, TrackUnpublishedResponse, signal_response,
+};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// An unwatched track is told to pause at the latest after this.
+pub(super) const FIRST_DYNACAST: Duration = Duration::from_secs(10);
+
+/// A pending track and the media section that turned out to carry it.
+pub(crate) struct Match {
+    pub(crate) pending: Pending,
+    pub(crate) mid: Mid,
+    pub(crate) section: Unmatched,
+}
+
+impl Room {
+    /// Makes a track available: its media section has been negotiated.
+    pub(crate) fn publish(&mut self, cx: &mut Cx<'_>, pid: Pid, found: Match) {
+        let (room, shard) = (self.key, self.shard);
+        let Match { pending, mid, section } = found;
+        let Some(p) = self.get_mut(pid) else { return };
+        let (Some(link), Some(first)) = (&p.publisher.link, section.payloads.first()) else {
+            p.pending.push(pending);
+            return;
+        };
+        let Pending { cid, mut info } = pending;
+        let wanted = info.codecs.first().and_then(|c| Codec::from_name(&c.mime_type));
+        let codec = section.payloads.iter().find(|pl| Some(pl.codec) == wanted).unwrap_or(first).spec();
+        describe_media(&mut info, mid, &section.stream, codec.codec, &cid);
+        info.version = timed_version(cx.now.unix_ms, 0);
+        let sid = key(&info.sid);
+        let id = cx.ids.up_track();
+        let config = UpTrackConfig {
+            id,
+            transport: link.id,
+            kind: section.kind,
+            mid,
+            payload_types: payload_types(&section.payloads),
+            layers: up_layers(&section.stream),
+        };
+        cx.routes.ups.insert(id, (room, pid, sid.clone()));
+        cx.command(shard, Command::SetUpTrack(config.clone()));
+        if info.muted {
+            cx.command(shard, Command::MuteUpTrack { id, muted: true });
+        }
+        let track = Published {
+            cid,
+            info: info.clone(),
+            kind: section.kind,
+            config,
+            codec,
+            subscribers: BTreeSet::new(),
+            noticed: false,
+            dynacast: Dynacast::default(),
+            loudness: 0.0,
+            score: None,
+        };
+        p.tracks.insert(sid.clone(), track);
+        p.is_publisher = true;
+        p.touch();
+        self.owners.insert(sid.clone(), pid);
+        if section.kind == MediaKind::Video {
+            cx.set_timer(room, Some(pid), Timer::Dynacast(id.0), FIRST_DYNACAST);
+        }
+        self.announce(cx, pid, Audience::Others, true);
+        self.mark_counters(cx);
+        if let Some(p) = self.get(pid) {
+            let participant = p.info(&cx.config.region);
+            cx.event(RoomEvent::TrackPublished { room: self.info(), participant, track: info });
+        }
+        self.offer_track(cx, pid, &sid);
+    }
+
+    /// Renegotiation may have changed payload types or SSRCs of a section that goes on.
+    pub(crate) fn update_section(&mut self, cx: &mut Cx<'_>, pid: Pid, track: &str, section: &Unmatched) {
+        let shard = self.shard;
+        let Some(t) = self.get_mut(pid).and_then(|p| p.tracks.get_mut(track)) else { return };
+        if section.payloads.is_empty() {
+            return;
+        }
+        let config = UpTrackConfig {
+            payload_types: payload_types(&section.payloads),
+            layers: up_layers(&section.stream),
+            ..t.config.clone()
+        };
+        if config != t.config {
+            t.config = config.clone();
+            cx.command(shard, Command::SetUpTrack(config));
+        }
+    }
+
+    /// A track ended: tell the others, and let a queued one of the same client id follow.
+    pub(crate) fn unpublish(&mut self, cx: &mut Cx<'_>, pid: Pid, track: &str) {
+        let Some(cid) = self.drop_track(cx, pid, track) else { return };
+        if let Some(p) = self.get_mut(pid) {
+            p.touch();
+        }
+        self.announce(cx, pid, Audience::Others, true);
+        self.promote_queued(cx, pid, &cid);
+    }
+
+    /// As [`Room::unpublish`], by the server's decision: the publisher is told too.
+    pub(crate) fn revoke(&mut self, cx: &mut Cx<'_>, pid: Pid, track: &str) {
+        let Some(p) = self.get(pid) else { return };
+        let track_sid = track.to_owned();
+        let message = if p.client.protocol >= 7 {
+            signal_response::Message::TrackUnpublished(TrackUnpublishedResponse { track_sid })
+        } else {
+            signal_response::Message::Mute(MuteTrackRequest { sid: track_sid, muted: true })
+        };
+        p.send(cx, message);
+        self.unpublish(cx, pid, track);
+    }
+
+    /// Ends a track and all subscriptions to it, without announcing it. Returns its client id.
+    pub(super) fn drop_track(&mut self, cx: &mut Cx<'_>, pid: Pid, track: &str) -> Option<String> {
+        let t = self.get_mut(pid)?.tracks.remove(track)?;
+        self.owners.remove(track);
+        for subscriber in &t.subscribers {
+            self.detach(cx, *subscriber, track);
+            if let Some(s) = self.get_mut(*subscriber) {
+                s.subscriptions.remove(track);
+                s.settings.remove(track);
+            }
+        }
+        cx.routes.ups.remove(&t.config.id);
+        cx.cancel_timer(self.key, Some(pid), Timer::Dynacast(t.config.id.0));
+        cx.command(self.shard, Command::RemoveUpTrack { id: t.config.id });
+        if let Some(p) = self.get(pid) {
+            let participant = p.info(&cx.config.region);
+            cx.event(RoomEvent::TrackUnpublished { room: self.info(), participant, track: t.info });
+        }
+        Some(t.cid)
+    }
+
+    /// The first packet of a layer told its SSRC and codec.
+    pub(crate) fn on_layer_started(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (pid, track): (Pid, &Sid),
+        (spatial, ssrc): (u8, Ssrc),
+        codec: Codec,
+    ) {
+        let Some(p) = self.get_mut(pid) else { return };
+        let Some(t) = p.tracks.get_mut(track) else { return };
+        let layer = |l: &&mut livekit_protocol::VideoLayer| l.spatial_layer == i32::from(spatial);
+        if let Some(l) = t.info.layers.iter_mut().find(layer) {
+            l.ssrc = ssrc;
+        }
+        if let Some(l) = t.info.codecs.first_mut().and_then(|c| c.layers.iter_mut().find(layer)) {
+            l.ssrc = ssrc;
+        }
+        let negotiated = t.config.payload_types.iter().find(|pt| pt.codec == codec);
+        let Some(variant) = negotiated.map(|pt| pt.variant).filter(|_| codec != t.codec.codec) else {
+            return;
+        };
+        t.codec = bedrud_sdp::CodecSpec { codec, variant };
+        codec.mime_type().clone_into(&mut t.info.mime_type);
+        if let Some(first) = t.info.codecs.first_mut() {
+            codec.mime_type().clone_into(&mut first.mime_type);
+        }
+        t.info.version = timed_version(cx.now.unix_ms, 1);
+        p.touch();
+        self.announce(cx, pid, Audience::Others, true);
+        self.refresh_codecs(cx, pid, track);
+    }
+
+    /// Mutes or unmutes a track, pending or published. Returns its description, `None` when it is unknown.
+    pub(crate) fn set_muted(
+        &mut self,
+        cx: &mut Cx<'_>,
+        pid: Pid,
+        track: &str,
+        muted: bool,
+    ) -> Option<TrackInfo> {
+        let shard = self.shard;
+        let p = self.get_mut(pid)?;
+        if let Some(pending) = p.pending.iter_mut().find(|t| t.info.sid == track) {
+            pending.info.muted = muted;
+            return Some(pending.info.clone());
+        }
+        let t = p.tracks.get_mut(track)?;
+        if t.info.muted != muted {
+            t.info.muted = muted;
+            t.info.version = timed_version(cx.now.unix_ms, 0);
+            t.loudness = 0.0;
+            t.score = None;
+            cx.command(shard, Command::MuteUpTrack { id: t.config.id, muted });
+            p.touch();
+            self.announce(cx, pid, Audience::Everyone, true);
+        }
+        self.get(pid)?.tracks.get(track).map(|t| t.info.clone())
+    }
+
+    /// Ends the tracks whose source is no longer allowed.
+    pub(crate) fn revoke_forbidden(&mut self, cx: &mut Cx<'_>, pid: Pid) {
+        let Some(p) = self.get_mut(pid) else { return };
+        let mut pending = std::mem::take(&mut p.pending);
+        pending.retain(|t| p.may_publish(t.info.source));
+        p.pending = pending;
+        let mut queued = std::mem::take(&mut p.queued);
+        queued.retain(|t| p.may_publish(t.source));
+        p.queued = queued;
+        let forbidden = |p: &Participant| -> Vec<Sid> {
+            let tracks = p.tracks.iter().filter(|(_, t)| !p.may_publish(t.info.source));
+            tracks.map(|(sid, _)| sid.clone()).collect()
+        };
+        let tracks = forbidden(p);
+        if !p.permission.can_publish {
+            p.is_publisher = false;
+        }
+        for track in tracks {
+            self.revoke(cx, pid, &track);
+        }
+    }
+
+    /// Something about the negotiation with this participant is beyond repair: it must start over.
+    pub(crate) fn negotiation_failed(&mut self, cx: &mut Cx<'_>, pid: Pid) {
+        self.remove(cx, pid, DisconnectReason::StateMismatch, Farewell::Leave(Action::Reconnect));
+    }
+
+    /// Published track behind a shard's id.
+    pub(crate) fn track_by_id(&self, pid: Pid, id: UpTrackId) -> Option<&Published> {
+        self.get(pid)?.tracks.values().find(|t| t.config.id == id)
+    }
+}

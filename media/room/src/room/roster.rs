@@ -1,0 +1,256 @@
+//! Who is here, and telling the others.
+
+use super::{Farewell, Participant, Room};
+use crate::context::Cx;
+use crate::ids::Pid;
+use crate::io::RoomEvent;
+use crate::timers::Timer;
+use livekit_protocol::leave_request::Action;
+use livekit_protocol::{
+    DisconnectReason, LeaveRequest, ParticipantInfo, ParticipantUpdate, participant_info::State,
+    signal_response,
+};
+use prost::Message as _;
+use std::time::{Duration, Instant};
+
+/// Updates about participants that publish nothing are collected for this long.
+const BATCH_INTERVAL: Duration = Duration::from_secs(3);
+/// In rooms up to this size every update goes out at once: there is nothing to save.
+const BATCH_FROM: usize = 16;
+/// Largest update, bytes.
+const BATCH_BYTES: usize = 128 * 1024;
+/// Departures remembered for clients that resume.
+const DEPARTED: usize = 256;
+
+/// Whom an update concerns besides everyone else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// Everyone but the participant itself.
+    Others,
+    /// The participant too.
+    Everyone,
+}
+
+impl Room {
+    /// Takes a participant in. The caller has removed an older one of the same identity.
+    pub(crate) fn admit(&mut self, cx: &mut Cx<'_>, participant: Participant) -> Pid {
+        let pid = participant.pid;
+        self.identities.insert(participant.identity().to_owned(), pid);
+        if let Some(conn) = participant.conn {
+            cx.routes.conns.insert(conn, (self.key, pid));
+        }
+        *cx.participants += 1;
+        self.participants.insert(pid, participant);
+        self.watch_idleness(cx);
+        self.mark_counters(cx);
+        pid
+    }
+
+    /// Infos of everyone this participant may see, except itself.
+    pub(crate) fn others(&self, cx: &Cx<'_>, pid: Pid) -> Vec<ParticipantInfo> {
+        let visible = self.participants.values().filter(|p| p.pid != pid && !p.hidden());
+        visible.map(|p| p.info(&cx.config.region)).collect()
+    }
+
+    /// A participant changed: tell the others, at once when it matters.
+    pub(crate) fn announce(&mut self, cx: &mut Cx<'_>, pid: Pid, audience: Audience, urgent: bool) {
+        let small = self.participants.len() <= BATCH_FROM;
+        let Some(p) = self.participants.get(&pid) else { return };
+        if !urgent && !p.is_publisher && !small && audience == Audience::Others {
+            self.stale.insert(pid);
+            cx.arm_timer(self.key, None, Timer::Updates, BATCH_INTERVAL);
+            return;
+        }
+        self.stale.remove(&pid);
+        let info = p.info(&cx.config.region);
+        if audience == Audience::Everyone {
+            p.send(cx, update(vec![info.clone()]));
+        }
+        if !p.hidden() {
+            self.tell_others(cx, pid, &info);
+        }
+    }
+
+    fn tell_others(&self, cx: &mut Cx<'_>, pid: Pid, info: &ParticipantInfo) {
+        for other in self.participants.values().filter(|o| o.pid != pid && o.conn.is_some()) {
+            other.send(cx, update(vec![info.clone()]));
+        }
+    }
+
+    /// Sends the batch.
+    pub(crate) fn flush_updates(&mut self, cx: &mut Cx<'_>) {
+        let mut infos: Vec<(Option<Pid>, ParticipantInfo)> = Vec::new();
+        infos.extend(self.gone.drain(..).map(|info| (None, info)));
+        for pid in std::mem::take(&mut self.stale) {
+            if let Some(p) = self.participants.get(&pid).filter(|p| !p.hidden()) {
+                infos.push((Some(pid), p.info(&cx.config.region)));
+            }
+        }
+        for p in self.participants.values().filter(|p| p.conn.is_some()) {
+            let mine = infos.iter().filter(|(who, _)| *who != Some(p.pid)).map(|(_, info)| info.clone());
+            for batch in split(mine) {
+                p.send(cx, update(batch));
+            }
+        }
+    }
+
+    /// Departures a resuming client may have missed.
+    pub(crate) fn departures_since(&self, since: Instant) -> Vec<ParticipantInfo> {
+        let missed = self
+            .departed
+            .iter()
+            .filter(|(at, info)| *at >= since && !self.identities.contains_key(&info.identity));
+        missed.map(|(_, info)| info.clone()).collect()
+    }
+
+    /// Everyone, for a resuming client.
+    pub(crate) fn snapshot(&self, cx: &Cx<'_>, pid: Pid) -> Vec<Vec<ParticipantInfo>> {
+        let own = self.get(pid).map(|p| p.info(&cx.config.region));
+        split(own.into_iter().chain(self.others(cx, pid)))
+    }
+
+    /// Takes a participant out, with everything it had.
+    pub(crate) fn remove(&mut self, cx: &mut Cx<'_>, pid: Pid, reason: DisconnectReason, farewell: Farewell) {
+        let Some(p) = self.participants.get(&pid) else { return };
+        let tracks: Vec<_> = p.tracks.keys().cloned().collect();
+        for track in tracks {
+            self.drop_track(cx, pid, &track);
+        }
+        self.drop_all_data_tracks(cx, pid);
+        self.drop_all_subscriptions(cx, pid);
+        let Some(mut p) = self.participants.remove(&pid) else { return };
+        for link in p.links() {
+            link.close(cx);
+        }
+        cx.timers.cancel_participant(self.key, pid);
+        if self.identities.get(p.identity()) == Some(&pid) {
+            self.identities.remove(p.identity());
+        }
+        self.stale.remove(&pid);
+        *cx.participants = cx.participants.saturating_sub(1);
+        if let Some(conn) = p.conn.take() {
+            if let Farewell::Leave(action) = farewell {
+                send_leave(cx, &p, conn, reason, action);
+            }
+            // Without a farewell the client is meant to notice and come back.
+            cx.close_signal(conn, farewell != Farewell::Silent);
+        }
+        let was_active = p.state == State::Active;
+        let was_publisher = p.is_publisher;
+        p.state = State::Disconnected;
+        p.touch();
+        let info = ParticipantInfo {
+            disconnect_reason: reason as i32,
+            tracks: Vec::new(),
+            ..p.info(&cx.config.region)
+        };
+        tracing::info!(room = %self.info.name, room_sid = %self.info.sid, participant = %p.sid, reason = reason.as_str_name(), "participant left");
+        if !p.hidden() && !self.finished {
+            self.announce_departure(cx, &info, reason, was_publisher);
+        }
+        let room = self.info();
+        cx.event(if was_active {
+            RoomEvent::ParticipantLeft { room, participant: info }
+        } else {
+            RoomEvent::ParticipantConnectionAborted { room, participant: info }
+        });
+        self.mark_counters(cx);
+        self.watch_idleness(cx);
+    }
+
+    fn announce_departure(
+        &mut self,
+        cx: &mut Cx<'_>,
+        info: &ParticipantInfo,
+        reason: DisconnectReason,
+        was_publisher: bool,
+    ) {
+        if reason == DisconnectReason::DuplicateIdentity {
+            // Clients from protocol 12 on key participants by identity: the newer session's entry replaces this one.
+            for p in self.participants.values().filter(|p| p.client.protocol < 12) {
+                p.send(cx, update(vec![info.clone()]));
+            }
+            return;
+        }
+        self.departed.push_back((cx.now.mono, info.clone()));
+        if self.departed.len() > DEPARTED {
+            self.departed.pop_front();
+        }
+        if was_publisher || self.participants.len() < BATCH_FROM {
+            for p in self.participants.values().filter(|p| p.conn.is_some()) {
+                p.send(cx, update(vec![info.clone()]));
+            }
+        } else {
+            self.gone.push(info.clone());
+            cx.arm_timer(self.key, None, Timer::Updates, BATCH_INTERVAL);
+        }
+    }
+
+    /// A participant that asked for TCP not long ago gets no UDP candidates.
+    pub(crate) fn wants_tcp(&self, cx: &Cx<'_>, identity: &str) -> bool {
+        self.tcp_wishes.get(identity).is_some_and(|until| *until > cx.now.mono)
+    }
+
+    pub(crate) fn remember_tcp_wish(
+        &mut self,
+        now: Instant,
+        identity: String,
+        until: Option<Instant>,
+        max: usize,
+    ) {
+        self.tcp_wishes.retain(|_, until| *until > now);
+        match until {
+            Some(until) if self.tcp_wishes.len() < max => drop(self.tcp_wishes.insert(identity, until)),
+            _ => drop(self.tcp_wishes.remove(&identity)),
+        }
+    }
+}
+
+/// `leave` in the form the client's version understands. Old clients hear nothing in the cases where newer ones are
+/// told to resume: they do that by themselves when the socket ends.
+pub(crate) fn send_leave(
+    cx: &mut Cx<'_>,
+    p: &Participant,
+    conn: crate::io::ConnId,
+    reason: DisconnectReason,
+    action: Action,
+) {
+    let Some(leave) = leave_for(p.client.protocol, reason, action) else { return };
+    cx.signal(Some(conn), signal_response::Message::Leave(leave));
+}
+
+pub(crate) fn leave_for(protocol: i32, reason: DisconnectReason, action: Action) -> Option<LeaveRequest> {
+    let mut leave = LeaveRequest { reason: reason as i32, ..LeaveRequest::default() };
+    if protocol >= 13 {
+        leave.action = action as i32;
+    } else if action == Action::Resume {
+        return None;
+    } else {
+        leave.can_reconnect = action == Action::Reconnect;
+    }
+    Some(leave)
+}
+
+pub(crate) fn update(participants: Vec<ParticipantInfo>) -> signal_response::Message {
+    signal_response::Message::Update(ParticipantUpdate { participants })
+}
+
+/// Groups of infos of at most about [`BATCH_BYTES`].
+fn split(infos: impl Iterator<Item = ParticipantInfo>) -> Vec<Vec<ParticipantInfo>> {
+    let mut batches = Vec::new();
+    let mut batch = Vec::new();
+    let mut bytes = 0;
+    for info in infos {
+        let size = info.encoded_len();
+        if bytes + size > BATCH_BYTES && !batch.is_empty() {
+            batches.push(std::mem::take(&mut batch));
+            bytes = 0;
+        }
+        bytes += size;
+        batch.push(info);
+    }
+    if !batch.is_empty() {
+        batches.push(batch);
+    }
+    batches
+}

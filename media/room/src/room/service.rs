@@ -1,0 +1,150 @@
+//! RoomService of the server API, for one room.
+
+use super::roster::Audience;
+use super::{Farewell, Room};
+use crate::context::Cx;
+use crate::ids::Pid;
+use crate::io::{ServiceError, ServiceErrorCode, ServiceRequest, ServiceResponse};
+use livekit_protocol::leave_request::Action;
+use livekit_protocol::{
+    DisconnectReason, MuteRoomTrackRequest, MuteTrackRequest, ParticipantPermission,
+    UpdateParticipantRequest, UpdateSubscription, UpdateSubscriptionsRequest, signal_response,
+};
+
+type Reply = Result<ServiceResponse, ServiceError>;
+
+impl Room {
+    /// Everything but CreateRoom and ListRooms.
+    pub(crate) fn serve(&mut self, cx: &mut Cx<'_>, request: ServiceRequest) -> Reply {
+        match request {
+            ServiceRequest::DeleteRoom(_) => {
+                self.close(cx, DisconnectReason::RoomDeleted);
+                Ok(ServiceResponse::Done)
+            }
+            ServiceRequest::ListParticipants(_) => {
+                let visible = self.participants.values().filter(|p| !p.hidden());
+                Ok(ServiceResponse::Participants(visible.map(|p| p.info(&cx.config.region)).collect()))
+            }
+            ServiceRequest::GetParticipant(r) => {
+                let pid = self.find(&r.identity)?;
+                self.participant_reply(cx, pid)
+            }
+            ServiceRequest::RemoveParticipant(r) => {
+                let pid = self.find(&r.identity)?;
+                let farewell = Farewell::Leave(Action::Disconnect);
+                self.remove(cx, pid, DisconnectReason::ParticipantRemoved, farewell);
+                Ok(ServiceResponse::Done)
+            }
+            ServiceRequest::MutePublishedTrack(r) => self.serve_mute(cx, &r),
+            ServiceRequest::UpdateParticipant(r) => self.serve_update(cx, *r),
+            ServiceRequest::UpdateSubscriptions(r) => self.serve_subscriptions(cx, r),
+            ServiceRequest::SendData(r) => {
+                self.send_data(cx, r);
+                Ok(ServiceResponse::Done)
+            }
+            ServiceRequest::UpdateRoomMetadata(r) => {
+                let max = cx.config.limits.metadata;
+                if max != 0 && r.metadata.len() > max {
+                    return Err(invalid("metadata exceeds size limit"));
+                }
+                self.info.metadata = r.metadata;
+                self.send_room_update(cx);
+                Ok(ServiceResponse::Room(self.info()))
+            }
+            ServiceRequest::CreateRoom(_) | ServiceRequest::ListRooms(_) => {
+                Err(invalid("not a request about a room"))
+            }
+        }
+    }
+
+    fn find(&self, identity: &str) -> Result<Pid, ServiceError> {
+        let not_found = || ServiceError::new(ServiceErrorCode::NotFound, "participant does not exist");
+        self.by_identity(identity).map(|p| p.pid).ok_or_else(not_found)
+    }
+
+    fn participant_reply(&self, cx: &Cx<'_>, pid: Pid) -> Reply {
+        let info = self.get(pid).map(|p| Box::new(p.info(&cx.config.region)));
+        info.map(ServiceResponse::Participant)
+            .ok_or_else(|| ServiceError::new(ServiceErrorCode::NotFound, "participant does not exist"))
+    }
+
+    fn serve_mute(&mut self, cx: &mut Cx<'_>, r: &MuteRoomTrackRequest) -> Reply {
+        let pid = self.find(&r.identity)?;
+        if !r.muted && !cx.config.remote_unmute {
+            return Err(ServiceError::new(ServiceErrorCode::FailedPrecondition, "remote unmute not enabled"));
+        }
+        let known = |p: &super::Participant| {
+            p.tracks.contains_key(&*r.track_sid) || p.pending.iter().any(|t| t.info.sid == r.track_sid)
+        };
+        if let Some(p) = self.get(pid).filter(|p| known(p)) {
+            let mute = MuteTrackRequest { sid: r.track_sid.clone(), muted: r.muted };
+            p.send(cx, signal_response::Message::Mute(mute));
+        }
+        let track = self.set_muted(cx, pid, &r.track_sid, r.muted);
+        Ok(ServiceResponse::Track(track.map(Box::new)))
+    }
+
+    fn serve_update(&mut self, cx: &mut Cx<'_>, r: UpdateParticipantRequest) -> Reply {
+        let limits = &cx.config.limits;
+        let over = |len: usize, max: usize| max != 0 && len > max;
+        if over(r.name.len(), limits.participant_name) {
+            return Err(invalid("name exceeds length limit"));
+        }
+        if over(r.metadata.len(), limits.metadata) {
+            return Err(invalid("metadata exceeds size limit"));
+        }
+        let pid = self.find(&r.identity)?;
+        if let Err(text) = self.change_profile(cx, pid, &r.name, &r.metadata, r.attributes) {
+            return Err(invalid(text));
+        }
+        if let Some(permission) = r.permission {
+            self.set_permission(cx, pid, permission);
+        } else {
+            self.refresh_token(cx, pid);
+        }
+        self.participant_reply(cx, pid)
+    }
+
+    fn serve_subscriptions(&mut self, cx: &mut Cx<'_>, r: UpdateSubscriptionsRequest) -> Reply {
+        let pid = self.find(&r.identity)?;
+        let update = UpdateSubscription {
+            track_sids: r.track_sids,
+            subscribe: r.subscribe,
+            participant_tracks: r.participant_tracks,
+        };
+        self.on_subscription(cx, pid, update);
+        Ok(ServiceResponse::Done)
+    }
+
+    /// Replaces all rights of a participant and makes them true.
+    pub(crate) fn set_permission(&mut self, cx: &mut Cx<'_>, pid: Pid, permission: ParticipantPermission) {
+        let Some(p) = self.get_mut(pid) else { return };
+        if p.permission == permission {
+            return;
+        }
+        let lost_data = p.permission.can_publish_data && !permission.can_publish_data;
+        if let Some(grant) = &mut p.claims.video {
+            grant.set_permission(&permission);
+        }
+        p.permission = permission;
+        p.touch();
+        self.announce(cx, pid, Audience::Everyone, true);
+        self.refresh_token(cx, pid);
+        self.revoke_forbidden(cx, pid);
+        if lost_data {
+            self.drop_all_data_tracks(cx, pid);
+            self.announce(cx, pid, Audience::Others, true);
+        }
+        if self.get(pid).is_some_and(|p| p.auto_subscribe && p.permission.can_subscribe) {
+            self.subscribe_to_all(cx, pid);
+        }
+        self.reconcile_all(cx, pid);
+        self.reconcile_data_tracks(cx);
+        self.watch_idleness(cx);
+        self.mark_counters(cx);
+    }
+}
+
+fn invalid(text: &str) -> ServiceError {
+    ServiceError::new(ServiceErrorCode::InvalidArgument, text)
+}

@@ -1,0 +1,244 @@
+//! Tracks of a publisher, before and after their media exists.
+
+use crate::ids::{Pid, Sid};
+use bedrud_rtp::{Codec, MediaKind, Mid};
+use bedrud_sdp::{CodecSpec, NegotiatedPayload, OfferedStream, PublishChoice};
+use bedrud_sfu::{PayloadType, UpLayer, UpTrackConfig};
+use livekit_protocol::{
+    AudioTrackFeature, TimedVersion, TrackInfo, TrackType, UpdateTrackSettings, VideoQuality,
+};
+use livekit_protocol::{encryption, video_layer};
+use std::collections::BTreeSet;
+
+/// A track announced by `add_track` whose media section has not been seen.
+#[derive(Debug, Clone)]
+pub(crate) struct Pending {
+    pub(crate) cid: String,
+    pub(crate) info: TrackInfo,
+}
+
+/// A media section somebody sends on without having announced a track.
+#[derive(Debug, Clone)]
+pub(crate) struct Unmatched {
+    pub(crate) kind: MediaKind,
+    pub(crate) stream: OfferedStream,
+    pub(crate) payloads: Vec<NegotiatedPayload>,
+}
+
+/// A track that can be subscribed to.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) cid: String,
+    pub(crate) info: TrackInfo,
+    pub(crate) kind: MediaKind,
+    pub(crate) config: UpTrackConfig,
+    /// Codec in use: the first negotiated one until the first packet tells.
+    pub(crate) codec: CodecSpec,
+    /// Participants with a subscription, carried or not.
+    pub(crate) subscribers: BTreeSet<Pid>,
+    /// `track_subscribed` was sent.
+    pub(crate) noticed: bool,
+    pub(crate) dynacast: Dynacast,
+    /// Smoothed loudness, linear 0..1.
+    pub(crate) loudness: f32,
+    /// Smoothed reception score, 0..=100.
+    pub(crate) score: Option<f32>,
+}
+
+/// What the publisher was told to send.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Dynacast {
+    /// Highest quality enabled, inner `None` for nothing at all. Outer `None` until the first message.
+    pub(crate) told: Option<Option<VideoQuality>>,
+}
+
+impl Pending {
+    pub(crate) fn kind(&self) -> MediaKind {
+        kind_of(&self.info)
+    }
+
+    pub(crate) fn has_cid(&self, id: &str) -> bool {
+        self.cid == id || self.info.codecs.iter().any(|c| c.cid == id)
+    }
+
+    /// How to answer the section this track comes on.
+    pub(crate) fn choice(&self) -> PublishChoice {
+        let has = |f: AudioTrackFeature| self.info.audio_features.contains(&(f as i32));
+        PublishChoice {
+            codec: self.info.codecs.first().and_then(|c| Codec::from_name(&c.mime_type)),
+            stereo: self.info.stereo || has(AudioTrackFeature::TfStereo),
+            dtx: !(self.info.disable_dtx || has(AudioTrackFeature::TfNoDtx)),
+            red: !self.info.disable_red,
+        }
+    }
+}
+
+impl Published {
+    pub(crate) fn sid(&self) -> &str {
+        &self.info.sid
+    }
+
+    pub(crate) fn encrypted(&self) -> bool {
+        self.info.encryption != encryption::Type::None as i32
+    }
+
+    /// Layers from smallest to largest.
+    pub(crate) fn qualities(&self) -> Vec<VideoQuality> {
+        let mut all: Vec<_> =
+            self.info.layers.iter().filter_map(|l| VideoQuality::try_from(l.quality).ok()).collect();
+        all.sort_unstable();
+        all.dedup();
+        all.retain(|q| *q != VideoQuality::Off);
+        all
+    }
+
+    /// Spatial layer that carries a quality, or the best one below it.
+    pub(crate) fn spatial(&self, quality: VideoQuality) -> u8 {
+        let qualities = self.qualities();
+        if qualities.is_empty() {
+            return match quality {
+                VideoQuality::Low | VideoQuality::Off => 0,
+                VideoQuality::Medium => 1,
+                VideoQuality::High => 2,
+            };
+        }
+        let below = qualities.iter().filter(|q| **q <= quality).count();
+        u8::try_from(below.saturating_sub(1)).unwrap_or(0)
+    }
+
+    /// Quality of a spatial layer; the top layer counts as `High`, so that a request for it never lowers others.
+    pub(crate) fn quality(&self, spatial: u8) -> VideoQuality {
+        let qualities = self.qualities();
+        if qualities.is_empty() {
+            return match spatial {
+                0 => VideoQuality::Low,
+                1 => VideoQuality::Medium,
+                _ => VideoQuality::High,
+            };
+        }
+        let index = usize::from(spatial);
+        if index + 1 >= qualities.len() {
+            return VideoQuality::High;
+        }
+        qualities.get(index).copied().unwrap_or(VideoQuality::High)
+    }
+
+    /// Quality asked for by `track_setting`: by size when given, else by name.
+    pub(crate) fn wanted(&self, settings: &UpdateTrackSettings) -> VideoQuality {
+        if settings.width == 0 && settings.height == 0 {
+            return match VideoQuality::try_from(settings.quality) {
+                Ok(VideoQuality::Off) | Err(_) => VideoQuality::Low,
+                Ok(q) => q,
+            };
+        }
+        let mut layers: Vec<_> = self.info.layers.iter().collect();
+        layers.sort_by_key(|l| l.quality);
+        let by_height = layers.iter().any(|l| l.height != 0);
+        let portrait = self.info.height > self.info.width;
+        let asked = if portrait && !by_height { settings.width } else { settings.height };
+        let asked = if asked == 0 { settings.height.max(settings.width) } else { asked };
+        // A tile a little larger than a layer still gets that layer.
+        let least = u64::from(asked) * 9 / 10;
+        let heights: Vec<u32> = if by_height {
+            layers.iter().map(|l| l.height).collect()
+        } else {
+            let original = if portrait { self.info.width } else { self.info.height };
+            vec![180, 360, if original == 0 { u32::MAX } else { original }]
+        };
+        let index =
+            heights.iter().position(|h| u64::from(*h) >= least).unwrap_or(heights.len().saturating_sub(1));
+        self.quality(u8::try_from(index).unwrap_or(u8::MAX))
+    }
+}
+
+pub(crate) fn kind_of(info: &TrackInfo) -> MediaKind {
+    if info.r#type == TrackType::Video as i32 { MediaKind::Video } else { MediaKind::Audio }
+}
+
+/// Layers of a section, smallest first, whatever order the client lists them in.
+pub(crate) fn up_layers(stream: &OfferedStream) -> Vec<UpLayer> {
+    let mut rids: Vec<_> = stream.layers.iter().map(|l| l.rid).take(3).collect();
+    let rank = |rid: &str| match rid {
+        "q" | "2" => Some(0),
+        "h" | "1" => Some(1),
+        "f" | "0" => Some(2),
+        _ => None,
+    };
+    if rids.iter().all(|r| rank(r.as_str()).is_some()) {
+        rids.sort_by_key(|r| rank(r.as_str()));
+    }
+    if !rids.is_empty() {
+        let layer = |(i, rid)| UpLayer { spatial: i, rid: Some(rid), ssrc: None, rtx_ssrc: None };
+        return (0u8..).zip(rids).map(layer).collect();
+    }
+    if stream.ssrcs.is_empty() {
+        return vec![UpLayer { spatial: 0, rid: None, ssrc: None, rtx_ssrc: None }];
+    }
+    let layer = |(i, (ssrc, rtx)): (u8, &(u32, Option<u32>))| UpLayer {
+        spatial: i,
+        rid: None,
+        ssrc: Some(*ssrc),
+        rtx_ssrc: *rtx,
+    };
+    (0u8..).zip(stream.ssrcs.iter().take(3)).map(layer).collect()
+}
+
+pub(crate) fn payload_types(payloads: &[NegotiatedPayload]) -> Vec<PayloadType> {
+    let one = |p: &NegotiatedPayload| PayloadType {
+        pt: p.pt,
+        codec: p.codec,
+        variant: p.variant,
+        rtx: p.rtx,
+        nack: p.nack,
+    };
+    payloads.iter().map(one).collect()
+}
+
+/// Writes into the track's description what its media section tells.
+pub(crate) fn describe_media(
+    info: &mut TrackInfo,
+    mid: Mid,
+    stream: &OfferedStream,
+    codec: Codec,
+    cid: &str,
+) {
+    let mid = mid.to_string();
+    info.mid.clone_from(&mid);
+    codec.mime_type().clone_into(&mut info.mime_type);
+    let layers = up_layers(stream);
+    let svc = info
+        .codecs
+        .first()
+        .is_some_and(|c| c.video_layer_mode == video_layer::Mode::MultipleSpatialLayersPerStream as i32);
+    let fill = |list: &mut Vec<livekit_protocol::VideoLayer>| {
+        for (i, layer) in (0i32..).zip(list.iter_mut()) {
+            layer.spatial_layer = i;
+            let stream = if svc { layers.first() } else { layers.get(usize::try_from(i).unwrap_or(0)) };
+            if let Some(up) = stream {
+                layer.rid = up.rid.map(|r| r.to_string()).unwrap_or_default();
+                layer.ssrc = up.ssrc.unwrap_or(0);
+                layer.repair_ssrc = up.rtx_ssrc.unwrap_or(0);
+            }
+        }
+    };
+    fill(&mut info.layers);
+    if let Some(first) = info.codecs.first_mut() {
+        first.mid = mid;
+        codec.mime_type().clone_into(&mut first.mime_type);
+        fill(&mut first.layers);
+        if let Some(id) = &stream.track_id
+            && id != cid
+        {
+            first.sdp_cid.clone_from(id);
+        }
+    }
+}
+
+pub(crate) fn timed_version(unix_ms: u64, ticks: i32) -> Option<TimedVersion> {
+    Some(TimedVersion { unix_micro: i64::try_from(unix_ms.saturating_mul(1000)).unwrap_or(i64::MAX), ticks })
+}
+
+/// The sid as a map key.
+pub(crate) fn key(sid: &str) -> Sid {
+    Sid::from(sid)
+}
