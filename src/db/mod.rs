@@ -7,14 +7,24 @@
 mod config;
 mod connection;
 mod error;
+pub mod invites;
 mod migrate;
+pub mod participants;
 mod pool;
 mod postgres;
+pub mod preferences;
+pub mod rooms;
 pub mod schema;
+pub mod sessions;
+pub mod settings;
+pub mod setup;
 mod sqlite;
 mod store;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tls;
 mod types;
+pub mod users;
 mod writer;
 
 pub use config::{DatabaseConfig, PostgresConfig, SslMode};

@@ -126,6 +126,7 @@ diesel::table! {
         is_banned -> Bool,
         is_on_stage -> Bool,
         is_moderator -> Bool,
+        media_sid -> Text,
     }
 }
 

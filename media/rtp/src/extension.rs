@@ -10,7 +10,7 @@ pub const ONE_BYTE_PROFILE: u16 = 0xbede;
 pub const TWO_BYTE_PROFILE: u16 = 0x1000;
 
 /// One header extension element.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawExtension<'a> {
     /// Local id.
     pub id: u8,
@@ -111,8 +111,15 @@ pub struct AbsCaptureTime {
     pub clock_offset: Option<i64>,
 }
 
+/// Value of `abs-send-time` at `micros` of any steady clock: 6.18 fixed-point seconds, wrapping every 64 s.
+#[must_use]
+pub const fn abs_send_time(micros: u64) -> u32 {
+    // Whole seconds wrap first, so that the shift cannot overflow.
+    (((micros % 64_000_000) << 18) / 1_000_000) as u32 & 0xff_ffff
+}
+
 /// The extensions of one packet, read in one pass. Fields are absent when not negotiated, not sent, or malformed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HeaderExtensions {
     /// Media identification.
     pub mid: Option<Mid>,
@@ -179,5 +186,98 @@ impl HeaderExtensions {
     #[must_use]
     pub fn dependency_descriptor<'a>(&self, packet: &'a [u8]) -> Option<&'a [u8]> {
         packet.get(self.dependency_descriptor_range()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(profile: u16, block: &[u8]) -> Vec<u8> {
+        assert_eq!(block.len() % 4, 0);
+        let mut packet = vec![0x90, 96, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3];
+        packet.extend_from_slice(&profile.to_be_bytes());
+        packet.extend_from_slice(&((block.len() / 4) as u16).to_be_bytes());
+        packet.extend_from_slice(block);
+        packet.extend_from_slice(b"payload");
+        packet
+    }
+
+    fn elements(profile: u16, block: &[u8]) -> Vec<(u8, Vec<u8>)> {
+        let packet = packet(profile, block);
+        let header = RtpHeader::parse(&packet).unwrap();
+        header
+            .extensions(&packet)
+            .inspect(|e| assert_eq!(&packet[e.at..e.at + e.value.len()], e.value))
+            .map(|e| (e.id, e.value.to_vec()))
+            .collect()
+    }
+
+    #[test]
+    fn one_byte_form_with_padding_between() {
+        let got = elements(0xbede, &[0x10, 7, 0, 0x32, 1, 2, 3, 0]);
+        assert_eq!(got, [(1, vec![7]), (3, vec![1, 2, 3])]);
+    }
+
+    #[test]
+    fn id_fifteen_ends_the_one_byte_form() {
+        assert_eq!(elements(0xbede, &[0x10, 7, 0xf0, 1, 0x20, 2, 0, 0]), [(1, vec![7])]);
+    }
+
+    #[test]
+    fn two_byte_form_has_empty_values_and_high_ids() {
+        let got = elements(0x1007, &[200, 0, 0, 1, 3, 9, 8, 7]);
+        assert_eq!(got, [(200, vec![]), (1, vec![9, 8, 7])]);
+    }
+
+    #[test]
+    fn values_never_reach_into_the_payload() {
+        assert_eq!(elements(0xbede, &[0x10, 7, 0x2f, 1]), [(1, vec![7])]);
+        assert_eq!(elements(0x1000, &[1, 1, 7, 2]), [(1, vec![7])]);
+        assert_eq!(elements(0x1000, &[1, 255, 7, 2]), []);
+    }
+
+    #[test]
+    fn foreign_profiles_have_no_elements() {
+        assert_eq!(elements(0x1234, &[0x10, 7, 0, 0]), []);
+    }
+
+    #[test]
+    fn typed_values_are_read_by_negotiated_id() {
+        let mut map = ExtensionMap::default();
+        map.set(Extension::Mid, 4);
+        map.set(Extension::AudioLevel, 1);
+        map.set(Extension::TransportCc, 3);
+        map.set(Extension::AbsSendTime, 2);
+        let block = [0x10, 0x80 | 30, 0x31, 0x12, 0x34, 0x40, b'0', 0x22, 1, 2, 3, 0x50, 9, 0, 0, 0];
+        let packet = packet(0xbede, &block);
+        let header = RtpHeader::parse(&packet).unwrap();
+        let x = HeaderExtensions::read(&header, &packet, &map);
+        assert_eq!(x.audio_level, Some(AudioLevelValue { level: 30, voice: true }));
+        assert_eq!((x.transport_cc, x.abs_send_time), (Some(0x1234), Some(0x01_0203)));
+        assert_eq!(x.mid.unwrap().as_str(), "0");
+        assert_eq!(x.rid, None);
+        assert_eq!(
+            HeaderExtensions::read(&header, &packet, &ExtensionMap::default()),
+            HeaderExtensions::default()
+        );
+    }
+
+    #[test]
+    fn send_time_is_fixed_point_seconds() {
+        assert_eq!(abs_send_time(1_500_000), 0x06_0000);
+        assert_eq!(abs_send_time(64_000_000 + 250_000), 0x01_0000);
+        assert_eq!(abs_send_time(u64::MAX) >> 24, 0);
+    }
+
+    #[test]
+    fn short_values_are_absent() {
+        let mut map = ExtensionMap::default();
+        map.set(Extension::TransportCc, 1);
+        map.set(Extension::AbsSendTime, 2);
+        map.set(Extension::DependencyDescriptor, 3);
+        let packet = packet(0xbede, &[0x10, 7, 0x21, 1, 2, 0x31, 1, 2]);
+        let header = RtpHeader::parse(&packet).unwrap();
+        assert_eq!(HeaderExtensions::read(&header, &packet, &map), HeaderExtensions::default());
     }
 }

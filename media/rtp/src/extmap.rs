@@ -84,6 +84,12 @@ impl ExtensionMap {
         Extension::ALL.into_iter().find(|e| self.ids.get(*e as usize) == Some(&id))
     }
 
+    /// Whether an id is negotiated that only the two-byte form can carry.
+    #[must_use]
+    pub fn needs_two_bytes(&self) -> bool {
+        self.ids.iter().any(|id| *id > 14)
+    }
+
     /// Sets the id of an extension; 0 removes it.
     pub fn set(&mut self, ext: Extension, id: u8) {
         if let Some(slot) = self.ids.get_mut(ext as usize) {

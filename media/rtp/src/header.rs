@@ -143,3 +143,83 @@ impl RtpHeader {
 pub fn peek_ssrc(packet: &[u8]) -> Option<Ssrc> {
     (u8_at(packet, 0)? >> 6 == 2).then(|| u32_at(packet, 8)).flatten()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const FIXED: [u8; 12] = [0x80, 0xe0, 0x12, 0x34, 0, 0, 0, 9, 0xde, 0xad, 0xbe, 0xef];
+
+    fn with(first: u8, rest: &[u8]) -> Vec<u8> {
+        let mut packet = FIXED.to_vec();
+        packet[0] = first;
+        packet.extend_from_slice(rest);
+        packet
+    }
+
+    #[test]
+    fn fixed_fields_are_read() {
+        let packet = with(0x80, b"abc");
+        let h = RtpHeader::parse(&packet).unwrap();
+        assert_eq!((h.marker, h.pt, h.seq, h.timestamp, h.ssrc), (true, 0x60, 0x1234, 9, 0xdead_beef));
+        assert_eq!(h.payload(&packet), Ok(b"abc".as_slice()));
+        assert_eq!(peek_ssrc(&packet), Some(0xdead_beef));
+    }
+
+    #[test]
+    fn csrcs_are_skipped_and_readable() {
+        let packet = with(0x82, &[0, 0, 0, 1, 0, 0, 0, 2, b'x']);
+        let h = RtpHeader::parse(&packet).unwrap();
+        assert_eq!((h.header_len, h.csrc(&packet, 1), h.csrc(&packet, 2)), (20, Some(2), None));
+        assert_eq!(RtpHeader::parse(&packet[..19]), Err(RtpError::Truncated));
+    }
+
+    #[test]
+    fn other_versions_are_refused() {
+        for first in (0..=255u8).filter(|b| b >> 6 != 2) {
+            assert_eq!(RtpHeader::parse(&with(first, &[])), Err(RtpError::Version(first >> 6)));
+        }
+    }
+
+    #[test]
+    fn extension_block_must_fit() {
+        let packet = with(0x90, &[0xbe, 0xde, 0, 1, 0x10, 7, 0, 0]);
+        assert_eq!(RtpHeader::parse(&packet).unwrap().header_len, 20);
+        for len in 12..packet.len() {
+            assert_eq!(RtpHeader::parse(&packet[..len]), Err(RtpError::Truncated), "{len} bytes");
+        }
+        assert_eq!(RtpHeader::parse(&with(0x90, &[0xbe, 0xde, 0xff, 0xff])), Err(RtpError::Truncated));
+    }
+
+    #[test]
+    fn padding_lies_are_refused() {
+        let payload = |rest: &[u8]| {
+            let packet = with(0xa0, rest);
+            RtpHeader::parse(&packet).unwrap().payload(&packet).map(<[u8]>::to_vec)
+        };
+        assert_eq!(payload(b"ab\0\x02"), Ok(b"ab".to_vec()));
+        assert_eq!(payload(&[0, 0, 3]), Ok(vec![]), "padding only");
+        assert_eq!(payload(&[0, 0, 4]), Err(RtpError::Padding), "longer than the payload");
+        assert_eq!(payload(&[1, 0]), Err(RtpError::Padding), "zero");
+        assert_eq!(payload(&[]), Err(RtpError::Padding), "no room for the count");
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_do_not_panic(mut packet in proptest::collection::vec(any::<u8>(), 0..80), rtp: bool) {
+            if let Some(first) = packet.first_mut().filter(|_| rtp) {
+                *first = *first & 0x3f | 0x80;
+            }
+            if let Ok(h) = RtpHeader::parse(&packet) {
+                prop_assert!(usize::from(h.header_len) <= packet.len());
+                for e in h.extensions(&packet) {
+                    prop_assert!(e.at + e.value.len() <= usize::from(h.header_len));
+                }
+                if let Ok(range) = h.payload_range(&packet) {
+                    prop_assert!(range.start <= range.end && range.end <= packet.len());
+                }
+            }
+        }
+    }
+}

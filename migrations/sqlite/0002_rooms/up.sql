@@ -27,7 +27,8 @@ CREATE INDEX idx_rooms_expires_at ON rooms (expires_at);
 CREATE INDEX idx_rooms_last_activity_at ON rooms (last_activity_at);
 CREATE INDEX idx_rooms_deleted_at ON rooms (deleted_at);
 
--- is_active: connected to the media server now. left_at null and not active: let in, not connected yet.
+-- is_active: connected to the media server now, as the participant that media_sid names there.
+-- left_at null and not active: let in, not connected yet.
 CREATE TABLE room_participants (
     id varchar(36) PRIMARY KEY,
     room_id varchar(36) NOT NULL REFERENCES rooms (id) ON DELETE CASCADE,
@@ -41,7 +42,8 @@ CREATE TABLE room_participants (
     is_chat_blocked boolean NOT NULL DEFAULT 0,
     is_banned boolean NOT NULL DEFAULT 0,
     is_on_stage boolean NOT NULL DEFAULT 0,
-    is_moderator boolean NOT NULL DEFAULT 0
+    is_moderator boolean NOT NULL DEFAULT 0,
+    media_sid varchar(64) NOT NULL DEFAULT ''
 );
 CREATE UNIQUE INDEX idx_room_user ON room_participants (room_id, user_id);
 CREATE INDEX idx_room_participants_user_id ON room_participants (user_id);

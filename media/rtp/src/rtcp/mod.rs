@@ -49,3 +49,6 @@ pub enum RtcpError {
     #[error("RTCP field is malformed")]
     Malformed,
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,3 +47,8 @@ pub enum SrtpError {
     #[error("cryptographic operation failed")]
     Crypto,
 }
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod vectors;

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Installs what is missing and says what it installs. `build`: to build and run. `test`: also what the tests use.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+what=${1:-build}
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+packages=()
+need() { # command, package
+  command -v "$1" >/dev/null 2>&1 || packages+=("$2")
+}
+
+for tool in cargo node npm; do
+  command -v "$tool" >/dev/null 2>&1 || { echo "setup: '$tool' is missing: install Rust (1.89 or newer) and Node.js (20.19 or newer) first" >&2; exit 1; }
+done
+need cc build-essential
+
+if [ "$what" = test ]; then
+  need chromium chromium
+  need firefox-esr firefox-esr
+  ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || packages+=(postgresql)
+  need python3 python3
+  python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
+fi
+
+if [ ${#packages[@]} -gt 0 ]; then
+  echo "setup: installing ${packages[*]}"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+fi
+
+if [ "$what" = test ]; then
+  stamp=.venv/.requirements
+  if ! cmp -s tests/e2e/py/requirements.txt "$stamp" 2>/dev/null; then
+    echo "setup: Python environment with the LiveKit SDK"
+    python3 -m venv .venv
+    .venv/bin/pip install -q --disable-pip-version-check -r tests/e2e/py/requirements.txt
+    cp tests/e2e/py/requirements.txt "$stamp"
+  fi
+fi

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Runs the named groups of tests, or all of them. Every group says its name; the first failure ends the run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+groups=("$@")
+[ ${#groups[@]} -gt 0 ] || groups=(lint web rust e2e)
+
+began=$SECONDS
+group() { echo; echo "=== $1 (at $((SECONDS - began)) s)"; }
+
+lint() {
+  group "formatting"
+  cargo fmt --all --check
+  (cd frontend && npm run --silent lint)
+  group "lints"
+  make --no-print-directory web
+  cargo clippy --workspace --all-targets --locked -- -D warnings
+  group "types of the web app"
+  (cd frontend && npm run --silent check)
+}
+
+web() {
+  group "web app: unit tests"
+  (cd frontend && npm test --silent)
+  group "web app: build"
+  make --no-print-directory web
+}
+
+rust() {
+  make --no-print-directory web
+  group "Rust: unit, property and integration tests, SQLite and PostgreSQL"
+  scripts/with-postgres.sh cargo test --workspace --locked
+}
+
+e2e() {
+  make --no-print-directory web tests/e2e/node_modules/.package-lock.json
+  group "end to end: build the server"
+  cargo build --locked --bin bedrud
+  group "end to end: browsers and SDKs"
+  (cd tests/e2e && npm test --silent)
+}
+
+for g in "${groups[@]}"; do "$g"; done
+echo
+echo "=== all groups passed in $((SECONDS - began)) s: ${groups[*]}"

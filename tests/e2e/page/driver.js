@@ -1,0 +1,160 @@
+// Drives the unmodified livekit-client and reports what a person would notice.
+(() => {
+  const { Room, RoomEvent, Track, ConnectionState } = LivekitClient;
+  let room;
+  const log = [];
+  const messages = [];
+  const say = (e) => log.push(`${Math.round(performance.now())} ${e}`);
+  const taps = new Map();
+  let ctx;
+
+  const participant = (identity) => room.remoteParticipants.get(identity);
+  const publication = (identity, source) => participant(identity)?.getTrackPublication(source);
+
+  function tap(identity) {
+    const pub = publication(identity, Track.Source.Microphone);
+    const media = pub?.track?.mediaStreamTrack;
+    if (!media) return null;
+    let t = taps.get(identity);
+    if (t && t.id === media.id) return t;
+    ctx ??= new AudioContext({ sampleRate: 48_000 });
+    const analyser = ctx.createAnalyser();
+    analyser.fftSize = 8192;
+    analyser.smoothingTimeConstant = 0;
+    ctx.createMediaStreamSource(new MediaStream([media])).connect(analyser);
+    t = { id: media.id, analyser, bins: new Float32Array(analyser.frequencyBinCount) };
+    taps.set(identity, t);
+    return t;
+  }
+
+  async function stats() {
+    const pcs = [room.engine.pcManager.publisher?._pc ?? room.engine.pcManager.publisher?.pc, room.engine.pcManager.subscriber?._pc ?? room.engine.pcManager.subscriber?.pc].filter(Boolean);
+    return Promise.all(pcs.map(async (pc) => [...(await pc.getStats()).values()]));
+  }
+
+  window.driver = {
+    async connect(url, token, { room: roomOptions = {}, connect: connectOptions = {} } = {}) {
+      room = new Room({ adaptiveStream: false, dynacast: false, ...roomOptions });
+      window.room = room;
+      for (const name of Object.values(RoomEvent)) room.on(name, () => say(name));
+      room.on(RoomEvent.DataReceived, (payload, from, kind, topic) => {
+        messages.push({ text: new TextDecoder().decode(payload), from: from?.identity, kind, topic });
+      });
+      room.on(RoomEvent.TrackSubscribed, (track) => {
+        const el = track.attach();
+        el.dataset.sid = track.sid;
+        document.getElementById('media').append(el);
+      });
+      room.on(RoomEvent.TrackUnsubscribed, (track) => track.detach().forEach((el) => el.remove()));
+      room.on(RoomEvent.Disconnected, (reason) => say(`disconnected:${reason}`));
+      await room.connect(url, token, connectOptions);
+      return { sid: await room.getSid(), identity: room.localParticipant.identity, singlePc: room.engine.pcManager.mode ?? null };
+    },
+    async publishCamera(options = {}, publish = {}) {
+      await room.localParticipant.setCameraEnabled(true, { resolution: { width: 1280, height: 720, frameRate: 15 }, ...options }, publish);
+    },
+    publishMicrophone: async () => void (await room.localParticipant.setMicrophoneEnabled(true, { echoCancellation: false, noiseSuppression: false, autoGainControl: false })),
+    async publishTone(hz) {
+      ctx ??= new AudioContext({ sampleRate: 48_000 });
+      await ctx.resume();
+      const oscillator = ctx.createOscillator();
+      oscillator.frequency.value = hz;
+      const out = ctx.createMediaStreamDestination();
+      oscillator.connect(out);
+      oscillator.start();
+      await room.localParticipant.publishTrack(out.stream.getAudioTracks()[0], { source: Track.Source.Microphone, dtx: false, red: true });
+    },
+    /** A moving canvas as a screen share: exact size, no picker. */
+    async publishCanvas(width, height, source = 'screen_share') {
+      const canvas = document.createElement('canvas');
+      Object.assign(canvas, { width, height });
+      const g = canvas.getContext('2d');
+      let n = 0;
+      setInterval(() => {
+        g.fillStyle = `hsl(${n * 7 % 360} 80% 50%)`;
+        g.fillRect(0, 0, width, height);
+        g.fillStyle = '#fff';
+        g.fillRect(n++ * 11 % width, 0, 80, height);
+      }, 66);
+      await room.localParticipant.publishTrack(canvas.captureStream(15).getVideoTracks()[0], { source, simulcast: false });
+    },
+    setMicrophone: async (on) => void (await room.localParticipant.setMicrophoneEnabled(on)),
+    setCamera: async (on) => void (await room.localParticipant.setCameraEnabled(on)),
+    async unpublish(source) {
+      const pub = room.localParticipant.getTrackPublication(source);
+      await room.localParticipant.unpublishTrack(pub.track);
+    },
+    setQuality(identity, quality) {
+      publication(identity, Track.Source.Camera).setVideoQuality(quality);
+    },
+    subscribe(identity, source, on) {
+      publication(identity, source).setSubscribed(on);
+    },
+    send: (text, options) => room.localParticipant.publishData(new TextEncoder().encode(text), options),
+    sendText: async (text, options) => void (await room.localParticipant.sendText(text, options)),
+    onText(topic) {
+      room.registerTextStreamHandler(topic, async (reader, from) => {
+        messages.push({ text: await reader.readAll(), from: from.identity, topic, stream: true });
+      });
+    },
+    onRpc(method) {
+      room.registerRpcMethod(method, async (d) => `${d.callerIdentity}:${d.payload}`);
+    },
+    rpc: (destinationIdentity, method, payload) => room.localParticipant.performRpc({ destinationIdentity, method, payload }),
+    messages: () => messages,
+    events: () => log,
+    state: () => room?.state,
+    isConnected: () => room?.state === ConnectionState.Connected,
+    participants: () => [...room.remoteParticipants.keys()].sort(),
+    tracks(identity) {
+      return [...(participant(identity)?.trackPublications.values() ?? [])].map((p) => ({ sid: p.trackSid, source: p.source, muted: p.isMuted, subscribed: p.isSubscribed, mime: p.mimeType, simulcasted: p.simulcasted }));
+    },
+    myTracks: () => [...room.localParticipant.trackPublications.values()].map((p) => ({ sid: p.trackSid, source: p.source, muted: p.isMuted })),
+    sid: () => room.localParticipant.sid,
+    speakers: () => room.activeSpeakers.map((p) => p.identity),
+    attributes: (identity) => participant(identity)?.attributes,
+    permissions: () => JSON.parse(JSON.stringify(room.localParticipant.permissions ?? null)),
+    setAttributes: (a) => room.localParticipant.setAttributes(a),
+    async video(identity, source) {
+      const track = publication(identity, source)?.track;
+      const element = track?.attachedElements[0];
+      if (!element) return null;
+      const report = await track.getRTCStatsReport();
+      const inbound = [...report.values()].find((s) => s.type === 'inbound-rtp');
+      return { width: element.videoWidth, height: element.videoHeight, frames: inbound?.framesDecoded ?? 0, freezes: inbound?.freezeCount, lost: inbound?.packetsLost, nack: inbound?.nackCount, codec: report.get(inbound?.codecId)?.mimeType };
+    },
+    async peak(identity) {
+      const t = tap(identity);
+      if (!t) return null;
+      await ctx.resume();
+      t.analyser.getFloatFrequencyData(t.bins);
+      let best = 0;
+      for (let i = 1; i < t.bins.length; i++) if (t.bins[i] > t.bins[best]) best = i;
+      return { hz: best * ctx.sampleRate / t.analyser.fftSize, level: t.bins[best] };
+    },
+    async audio(identity) {
+      const track = publication(identity, Track.Source.Microphone)?.track;
+      const inbound = track && [...(await track.getRTCStatsReport()).values()].find((s) => s.type === 'inbound-rtp');
+      return inbound ? { packets: inbound.packetsReceived, energy: inbound.totalAudioEnergy, lost: inbound.packetsLost } : null;
+    },
+    /** Protocols of the candidate pairs in use, e.g. ['udp'] or ['tcp']. */
+    async paths() {
+      return (await stats()).flatMap((all) => {
+        const transport = all.find((s) => s.type === 'transport');
+        const pair = all.find((s) => s.id === transport?.selectedCandidatePairId) ?? all.find((s) => s.type === 'candidate-pair' && s.nominated && s.state === 'succeeded');
+        const local = all.find((s) => s.id === pair?.localCandidateId);
+        return local ? [local.protocol] : [];
+      });
+    },
+    connections: async () => (await stats()).length,
+    /** Spatial layers being sent: rid, size and frames. */
+    async layers() {
+      return (await stats()).flat().filter((s) => s.type === 'outbound-rtp' && s.kind === 'video').map((s) => ({ rid: s.rid, width: s.frameWidth, frames: s.framesSent, active: s.active, target: s.targetBitrate, pli: s.pliCount, nack: s.nackCount }));
+    },
+    simulate: (scenario) => room.simulateScenario(scenario),
+    dropSignal: () => room.engine.client.ws?.close?.() ?? room.engine.client.close(),
+    async disconnect() {
+      await room.disconnect();
+    },
+  };
+})();
