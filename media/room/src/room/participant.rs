@@ -51,6 +51,7 @@ impl Client {
         ClientQuirks {
             no_red: firefox || self.is_safari(),
             no_h264_high: firefox,
+            no_h264_publish: firefox && (os.contains("linux") || os.contains("android")),
             single_video_codec: firefox && (os.contains("linux") || os.contains("android")),
             reuse_sections: self.protocol >= 4 && !self.is_safari(),
         }
@@ -286,7 +287,10 @@ impl Participant {
         }
     }
 
-    pub(crate) fn give_ssrc(&mut self, ssrc: u32) {
-        self.ssrcs.remove(&ssrc);
+    pub(crate) fn give_ssrcs(&mut self, send: &bedrud_sdp::SendTrack) {
+        self.ssrcs.remove(&send.ssrc);
+        if let Some(rtx) = send.rtx_ssrc {
+            self.ssrcs.remove(&rtx);
+        }
     }
 }

@@ -173,7 +173,11 @@ impl Room {
             stereo: stereo && kind == MediaKind::Audio,
         };
         if let Some(s) = &mut p.subscriber {
-            s.offerer.add_track(send.clone());
+            if let Err(error) = s.offerer.add_track(send.clone()) {
+                tracing::warn!(participant = %p.sid, %error, "no room for a subscription");
+                p.give_ssrcs(&send);
+                return;
+            }
         } else {
             p.publisher.answerer.add_track(send.clone());
         }
@@ -233,10 +237,7 @@ impl Room {
         } else {
             p.publisher.answerer.remove_track(track);
         }
-        p.give_ssrc(down.send.ssrc);
-        if let Some(rtx) = down.send.rtx_ssrc {
-            p.give_ssrc(rtx);
-        }
+        p.give_ssrcs(&down.send);
         self.schedule_negotiation(cx, pid);
     }
 
@@ -267,7 +268,8 @@ impl Room {
             down.send.codecs.clone_from(&codecs);
             let send = down.send.clone();
             if let Some(s) = &mut p.subscriber {
-                s.offerer.add_track(send);
+                // It has its section, so there is room.
+                let _ = s.offerer.add_track(send);
             } else {
                 p.publisher.answerer.add_track(send);
             }

@@ -93,14 +93,15 @@ impl Room {
             link.restart_ice(cx);
         }
         link.set_remote(cx, offer.transport.clone());
-        let id = link.id;
-        cx.command(shard, Command::SetExtensions { id, map: offer.extensions });
         true
     }
 
     fn after_answer(&mut self, cx: &mut Cx<'_>, pid: Pid, offer: Offer, answer: Answer, mut plan: Plan) {
         let mut sections: BTreeMap<Mid, OfferedSection> =
             offer.sections.into_iter().map(|s| (s.mid, s)).collect();
+        if let Some(id) = self.get(pid).and_then(|p| p.publisher.link.as_ref()).map(|l| l.id) {
+            cx.command(id.shard, Command::SetExtensions { id, map: answer.extensions });
+        }
         let mut received: Vec<(Mid, Unmatched)> = Vec::new();
         let mut sent = Vec::new();
         for section in answer.sections {
@@ -127,7 +128,7 @@ impl Room {
             p.pending.extend(plan.started.into_values());
         }
         if self.get(pid).is_some_and(|p| p.single_pc) {
-            self.bind_answered(cx, pid, sent);
+            self.bind_answered(cx, pid, sent, &answer.unsupported);
         }
     }
 
@@ -136,20 +137,13 @@ impl Room {
         cx: &mut Cx<'_>,
         pid: Pid,
         sent: Vec<(String, Mid, Vec<bedrud_sdp::NegotiatedPayload>)>,
+        unsupported: &[String],
     ) {
-        let Some(p) = self.get(pid) else { return };
-        let placed = |track: &Sid| p.publisher.answerer.mid_of(track).is_some();
-        let unsupported: Vec<Sid> = p
-            .subscriptions
-            .keys()
-            .filter(|track| placed(track) && !sent.iter().any(|(sid, ..)| **sid == ***track))
-            .cloned()
-            .collect();
         for (track, mid, payloads) in sent {
             self.bind(cx, pid, &track, mid, payloads);
         }
         for track in unsupported {
-            self.codec_unsupported(cx, pid, &track);
+            self.codec_unsupported(cx, pid, track);
         }
         cx.cancel_timer(self.key, Some(pid), Timer::Answer);
         self.negotiate(cx, pid);
