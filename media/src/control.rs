@@ -33,7 +33,7 @@ pub(crate) enum Request {
     },
     Signal {
         conn: ConnId,
-        request: SignalRequest,
+        request: Box<SignalRequest>,
     },
     Service {
         request: Box<ServiceRequest>,
@@ -209,7 +209,7 @@ impl Control {
                 let Some(known) = self.conns.get_mut(&conn) else { return };
                 known.received += 1;
                 let last = known.close_after.is_some_and(|n| known.received >= n);
-                self.input(now, Input::Signal { conn, request });
+                self.input(now, Input::Signal { conn, request: *request });
                 if last && self.conns.remove(&conn).is_some() {
                     self.input(now, Input::SignalClosed { conn });
                 }

@@ -42,7 +42,7 @@ impl Session {
         let permit = self.requests.reserve().await.map_err(|_| SessionClosed)?;
         // Counted with the handover, so that a close that overtakes it can wait for it.
         self.sent.fetch_add(1, Ordering::Relaxed);
-        permit.send(Request::Signal { conn: self.conn, request });
+        permit.send(Request::Signal { conn: self.conn, request: Box::new(request) });
         Ok(())
     }
 

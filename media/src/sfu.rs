@@ -56,7 +56,7 @@ impl Sfu {
             Ok(()) | Err(TrySendError::Closed(_)) => Ok(()),
             Err(TrySendError::Full((_, event))) => Err(event),
         });
-        let net = Arc::new(MediaNet::start(&config.net, &context, sink)?);
+        let net = Arc::new(MediaNet::start(&config.net, &context, &sink)?);
 
         let ips = candidate_ips(net.local_addr(), &config.external_ips, config.loopback_candidate);
         let at = |port: u16| ips.iter().map(move |ip| SocketAddr::new(*ip, port)).collect::<Vec<_>>();

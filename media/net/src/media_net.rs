@@ -37,7 +37,7 @@ impl MediaNet {
     /// # Errors
     /// [`NetError::Bind`] when the address cannot be bound, [`NetError::System`] when a thread or a descriptor cannot
     /// be had.
-    pub fn start(config: &NetConfig, context: &TransportContext, sink: EventSink) -> Result<Self, NetError> {
+    pub fn start(config: &NetConfig, context: &TransportContext, sink: &EventSink) -> Result<Self, NetError> {
         let count = config.shard_count();
         let ports = udp::bind(config.bind, count, config.socket_buffer, config.udp)?;
         let local = ports.first().map(|p| p.local).ok_or(NetError::Stopped)?;
@@ -62,7 +62,7 @@ impl MediaNet {
             let seed = config.seed ^ u64::from(index).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let shard = Shard::new(shard_config, context.clone(), seed, Instant::now());
             let thread =
-                ShardThread::new(index, shard, port, inbox, outboxes.clone(), config.tcp, Arc::clone(&sink))?;
+                ShardThread::new(index, shard, port, inbox, outboxes.clone(), config.tcp, Arc::clone(sink))?;
             let handle =
                 std::thread::Builder::new().name(format!("shard-{index}")).spawn(move || thread.run())?;
             net.threads.lock().unwrap_or_else(PoisonError::into_inner).push(handle);

@@ -105,11 +105,9 @@ impl TcpTable {
         for read in 0..READS_PER_TURN {
             // The first round takes what came with the connection.
             let state = if read == 0 { ReadState::Progress } else { connection.fill() };
-            if connection.ssl_pending {
-                if !connection.greet(now) || connection.flush().is_err() {
-                    self.close(token, turn);
-                    return;
-                }
+            if connection.ssl_pending && (!connection.greet(now) || connection.flush().is_err()) {
+                self.close(token, turn);
+                return;
             }
             if !connection.ssl_pending {
                 if connection.fresh

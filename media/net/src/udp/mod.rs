@@ -9,3 +9,6 @@ mod socket;
 pub(crate) use receive::Receiver;
 pub(crate) use send::Sender;
 pub(crate) use socket::{UdpPort, bind};
+
+#[cfg(test)]
+mod tests;

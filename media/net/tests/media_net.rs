@@ -1,0 +1,92 @@
+//! The media port as a whole, on the loopback interface. One test: it counts the process's descriptors.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use bedrud_net::{AdoptError, EventSink, MediaNet, NetConfig, SSL_CLIENT_HELLO, SSL_SERVER_HELLO, TcpLimits};
+use bedrud_transport::{TransportConfig, TransportContext};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+fn count(dir: &str) -> usize {
+    std::fs::read_dir(dir).unwrap().count()
+}
+
+/// What the acceptor does: accept, read the first bytes.
+fn accept(listener: &TcpListener, first: &[u8]) -> (TcpStream, TcpStream, Vec<u8>) {
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    client.write_all(first).unwrap();
+    let (mut server, _) = listener.accept().unwrap();
+    let mut prefix = vec![0; first.len()];
+    server.read_exact(&mut prefix).unwrap();
+    (client, server, prefix)
+}
+
+fn unanswerable_check() -> Vec<u8> {
+    let mut frame = vec![0, 20, 0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42];
+    frame.extend([7; 12]);
+    frame
+}
+
+#[test]
+fn streams_are_adopted_limited_and_closed_with_everything_else() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let sink: EventSink = Arc::new(|_, _| Ok(()));
+    let (descriptors, threads) = (count("/proc/self/fd"), count("/proc/self/task"));
+    for shards in [1, 3] {
+        let config = NetConfig {
+            bind: "127.0.0.1:0".parse().unwrap(),
+            shards,
+            tcp: TcpLimits { unauthenticated_per_host: 3, ..TcpLimits::default() },
+            ..NetConfig::default()
+        };
+        let context = TransportContext::new(TransportConfig::default(), None).unwrap();
+        let net = MediaNet::start(&config, &context, &sink).unwrap();
+        assert_eq!(net.shards(), shards);
+        assert_eq!(count("/proc/self/task"), threads + usize::from(shards));
+
+        // Datagrams arrive and are counted, whichever socket the kernel picks.
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for _ in 0..10 {
+            peer.send_to(b"\xffjunk", net.local_addr()).unwrap();
+        }
+        let total = |f: fn(&bedrud_net::ShardReport) -> u64| net.report().unwrap().iter().map(f).sum::<u64>();
+        while total(|r| r.net.datagrams_in) < 10 {}
+
+        // The pretend-TLS hello is answered.
+        let (mut client, server, prefix) = accept(&listener, &SSL_CLIENT_HELLO);
+        net.adopt_tcp(server, prefix).unwrap();
+        let mut hello = [0; SSL_SERVER_HELLO.len()];
+        client.read_exact(&mut hello).unwrap();
+        assert_eq!(hello, SSL_SERVER_HELLO);
+
+        // Frames that came with the stream and after it are taken.
+        let (mut framed, server, prefix) = accept(&listener, &unanswerable_check());
+        net.adopt_tcp(server, prefix).unwrap();
+        framed.write_all(&unanswerable_check()).unwrap();
+        while total(|r| r.net.tcp_frames_in) < 2 {}
+
+        // A frame beyond all reason ends the connection.
+        let (mut broken, server, prefix) = accept(&listener, &unanswerable_check());
+        net.adopt_tcp(server, prefix).unwrap();
+        broken.write_all(&[0xff; 100]).unwrap();
+        assert_eq!(broken.read(&mut [0; 8]).unwrap_or(0), 0);
+        while total(|r| r.net.tcp_connections as u64) != 2 {}
+
+        // One host may not hold more than its share, and other protocols are refused.
+        let (_third, server, prefix) = accept(&listener, &unanswerable_check());
+        net.adopt_tcp(server, prefix).unwrap();
+        let (_fourth, server, prefix) = accept(&listener, &unanswerable_check());
+        assert!(matches!(net.adopt_tcp(server, prefix), Err(AdoptError::TooManyFromHost)));
+        let (_web, server, prefix) = accept(&listener, b"GET / HTTP/1.1\r\n");
+        assert!(matches!(net.adopt_tcp(server, prefix), Err(AdoptError::NotIceTcp)));
+
+        net.shutdown();
+        assert_eq!(client.read(&mut [0; 8]).unwrap_or(0), 0, "adopted streams are closed");
+        assert!(net.report().is_err());
+        drop(net);
+    }
+    assert_eq!(count("/proc/self/task"), threads);
+    assert_eq!(count("/proc/self/fd"), descriptors);
+}
