@@ -18,7 +18,12 @@ export default defineConfig(async ({ mode }) => ({
 	resolve: {
 		alias: [
 			{ find: '$lib', replacement: at('./src/lib') },
-			...(mode === 'mock' ? [{ find: /^livekit-client$/, replacement: at('./dev/mock-livekit.ts') }] : []),
+			...(mode === 'mock'
+				? [
+						{ find: /^livekit-client$/, replacement: at('./dev/mock-livekit.ts') },
+						{ find: /^livekit-client-real$/, replacement: at('./node_modules/livekit-client') },
+					]
+				: []),
 		],
 	},
 	build: {

@@ -17,7 +17,17 @@ export interface Route {
 	load: () => Promise<{ default: Page }>;
 }
 
-export const routes: Route[] = [];
+export const routes: Route[] = [
+	{ path: '/', access: 'any', load: () => import('../routes/home/HomePage.svelte') },
+	{ path: '/auth', access: 'anon', load: () => import('../routes/auth/GuestPage.svelte') },
+	{ path: '/auth/login', access: 'anon', load: () => import('../routes/auth/LoginPage.svelte') },
+	{ path: '/auth/register', access: 'anon', load: () => import('../routes/auth/RegisterPage.svelte') },
+	{ path: '/setup', access: 'any', load: () => import('../routes/auth/SetupPage.svelte') },
+	{ path: '/dashboard', access: 'registered', load: () => import('../routes/dashboard/DashboardPage.svelte') },
+	{ path: '/new', access: 'registered', load: () => import('../routes/dashboard/NewPage.svelte') },
+	{ path: '/m/:meetId', access: 'any', load: () => import('../routes/meet/MeetPage.svelte') },
+	{ path: '/c/:meetId', access: 'any', load: () => import('../routes/meet/MeetPage.svelte') },
+];
 
 const notFound: Route = { path: '*', access: 'any', load: () => import('../routes/NotFoundPage.svelte') };
 

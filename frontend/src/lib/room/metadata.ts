@@ -1,0 +1,44 @@
+/** What participants and the server write into a participant's metadata, as far as the app reads it. */
+export interface ParticipantMeta {
+	displayName?: string;
+	avatarUrl?: string;
+	deafened?: boolean;
+	chatBlocked?: boolean;
+	pushToTalk?: boolean;
+	pttMicHardMuted?: boolean;
+	accesses?: string[];
+}
+
+/** Reads metadata that anybody may have written: wrong types and broken JSON are left out. */
+export function readMetadata(text: string | undefined): ParticipantMeta {
+	const raw = parseObject(text);
+	const string = (key: string) => (typeof raw[key] === 'string' ? (raw[key] as string).slice(0, 512) : undefined);
+	const flag = (key: string) => (typeof raw[key] === 'boolean' ? (raw[key] as boolean) : undefined);
+	const accesses = Array.isArray(raw.accesses)
+		? raw.accesses.filter((a): a is string => typeof a === 'string')
+		: undefined;
+	return {
+		displayName: string('displayName'),
+		avatarUrl: string('avatarUrl'),
+		deafened: flag('deafened'),
+		chatBlocked: flag('chatBlocked'),
+		pushToTalk: flag('pushToTalk'),
+		pttMicHardMuted: flag('pttMicHardMuted'),
+		accesses,
+	};
+}
+
+/** Adds keys to metadata and keeps all others, which belong to the server and to other clients. */
+export function mergeMetadata(text: string | undefined, patch: Record<string, unknown>): string {
+	return JSON.stringify({ ...parseObject(text), ...patch });
+}
+
+function parseObject(text: string | undefined): Record<string, unknown> {
+	if (!text) return {};
+	try {
+		const value: unknown = JSON.parse(text);
+		return value && typeof value === 'object' && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+	} catch {
+		return {};
+	}
+}

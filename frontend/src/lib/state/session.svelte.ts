@@ -1,0 +1,147 @@
+import { api } from '../api';
+import { useAuth } from '../api/client';
+import { isGuest, readClaims } from '../api/jwt';
+import type { LoginResponse, Tokens, User } from '../api/types';
+import { type Kept, tokenStore } from '../storage/tokens';
+
+/** A stored token with less than this left is refreshed at start instead of used. */
+const freshSeconds = 300;
+
+/** Who is signed in. Tokens never reach components; they live here and in one of the two browser storages. */
+class Session {
+	user = $state.raw<User | null>(null);
+	/** True once the start-up check is done; guarded pages wait for it. */
+	ready = $state(false);
+	readonly guest = $derived(
+		this.user !== null && (this.user.provider === 'guest' || this.user.id.startsWith('guest-')),
+	);
+	readonly registered = $derived(this.user !== null && !this.guest);
+
+	#access: string | null = null;
+	#refresh: string | undefined;
+	#kept: Kept = 'local';
+	#refreshing: Promise<boolean> | null = null;
+	#started: Promise<void> | null = null;
+	onexpired: () => void = () => {};
+
+	constructor() {
+		useAuth({
+			token: () => this.#access,
+			refresh: () => this.refresh(),
+			expired: () => {
+				this.#clear();
+				this.onexpired();
+			},
+		});
+	}
+
+	get hasToken(): boolean {
+		return this.#access !== null;
+	}
+
+	start(): Promise<void> {
+		this.#started ??= this.#restore().finally(() => {
+			this.ready = true;
+		});
+		return this.#started;
+	}
+
+	async #restore(): Promise<void> {
+		const stored = tokenStore.read();
+		if (!stored) return;
+		this.#kept = stored.kept;
+		const claims = stored.token ? readClaims(stored.token) : null;
+		const left = (claims?.exp ?? 0) - Date.now() / 1000;
+		if (stored.token && claims && left > freshSeconds) {
+			this.#access = stored.token;
+			if (await this.#loadUser()) return;
+		}
+		if (!(await this.refresh())) this.#clear();
+	}
+
+	async #loadUser(): Promise<boolean> {
+		const claims = this.#access ? readClaims(this.#access) : null;
+		if (!claims) return false;
+		try {
+			this.user = await api.me();
+			return true;
+		} catch (error) {
+			// A person who joined by link has no account to ask for; the token itself names them.
+			if (!isGuest(claims) || isUnauthorized(error)) return false;
+			this.user = fromClaims(this.#access);
+			return this.user !== null;
+		}
+	}
+
+	/** One refresh for all who ask at the same time. */
+	refresh(): Promise<boolean> {
+		this.#refreshing ??= this.#doRefresh().finally(() => {
+			this.#refreshing = null;
+		});
+		return this.#refreshing;
+	}
+
+	async #doRefresh(): Promise<boolean> {
+		try {
+			const answer = await api.refresh(this.#refresh);
+			this.#keep({ accessToken: answer.access_token, refreshToken: answer.refresh_token }, this.#kept);
+		} catch {
+			return false;
+		}
+		return this.user !== null || this.#loadUser();
+	}
+
+	signedIn(answer: LoginResponse, kept: Kept): void {
+		this.#keep(answer.tokens, kept);
+		this.user = answer.user;
+	}
+
+	/** Takes over the token pair of a guest's join answer, for this tab only. */
+	adoptGuest(tokens: Tokens): void {
+		this.#keep(tokens, 'session');
+		this.user = fromClaims(tokens.accessToken);
+	}
+
+	async signOut(): Promise<void> {
+		if (this.#access) await api.logout(this.#refresh).catch(() => {});
+		this.#clear();
+	}
+
+	/** Forgets the session without telling the server, when the server has already ended it. */
+	forget(): void {
+		this.#clear();
+	}
+
+	#keep(tokens: Tokens, kept: Kept): void {
+		this.#access = tokens.accessToken;
+		this.#refresh = tokens.refreshToken || undefined;
+		this.#kept = kept;
+		tokenStore.write(tokens.accessToken, kept);
+	}
+
+	#clear(): void {
+		this.#access = null;
+		this.#refresh = undefined;
+		this.user = null;
+		tokenStore.clear();
+	}
+}
+
+function isUnauthorized(error: unknown): boolean {
+	return (error as { status?: number }).status === 401;
+}
+
+function fromClaims(token: string | null): User | null {
+	const claims = token ? readClaims(token) : null;
+	if (!claims) return null;
+	return {
+		id: claims.userId,
+		email: claims.email ?? '',
+		name: claims.name ?? '',
+		provider: claims.provider ?? 'guest',
+		avatarUrl: '',
+		accesses: claims.accesses ?? ['guest'],
+	};
+}
+
+export const session = new Session();

@@ -1,0 +1,36 @@
+/** Messages of the server on topic `system`. */
+export type SystemEvent =
+	| { kind: 'moderation'; event: 'kick' | 'ban'; actor: string; target: string }
+	| { kind: 'room-end'; message: string; deletedIdentity?: string };
+
+const roomEnds = new Set(['room_deleted', 'room_ended', 'room_closed', 'room_archived', 'room_suspended']);
+
+/**
+ * Reads a packet of the server. `fromParticipant` says that a participant sent it: then it is worth nothing, whatever
+ * it claims, because only the server may end a room or remove a person.
+ */
+export function decodeSystem(payload: Uint8Array, fromParticipant: boolean): SystemEvent | null {
+	if (fromParticipant) return null;
+	let raw: Record<string, unknown>;
+	try {
+		raw = JSON.parse(new TextDecoder().decode(payload)) as Record<string, unknown>;
+	} catch {
+		return null;
+	}
+	if (!raw || typeof raw !== 'object' || raw.type !== 'system' || typeof raw.event !== 'string') return null;
+	if (roomEnds.has(raw.event)) {
+		return {
+			kind: 'room-end',
+			message: typeof raw.message === 'string' ? raw.message : '',
+			...(typeof raw.deletedIdentity === 'string' ? { deletedIdentity: raw.deletedIdentity } : {}),
+		};
+	}
+	if (
+		(raw.event === 'kick' || raw.event === 'ban') &&
+		typeof raw.actor === 'string' &&
+		typeof raw.target === 'string'
+	) {
+		return { kind: 'moderation', event: raw.event, actor: raw.actor, target: raw.target };
+	}
+	return null;
+}
