@@ -1,73 +1,15 @@
 //! What handlers share.
 
-use std::{
-    net::IpAddr,
-    ops::Deref,
-    sync::{Arc, Mutex, PoisonError},
-};
-
-use rand::{Rng as _, RngCore as _, SeedableRng as _, rngs::StdRng};
-use uuid::Uuid;
+use std::{net::IpAddr, ops::Deref, sync::Arc};
 
 use crate::{
-    api::settings::Settings,
-    db::{Moment, Store},
+    auth::{
+        entropy::Entropy,
+        password::{PasswordError, Passwords},
+    },
+    db::Store,
+    domain::{Clock, MediaControl, Platform, settings::Settings},
 };
-
-/// The current time as the server tells it.
-#[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> Moment + Send + Sync>);
-
-impl Clock {
-    /// A clock that asks `now` each time.
-    pub fn new(now: impl Fn() -> Moment + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
-    }
-
-    /// The current time.
-    #[must_use]
-    pub fn now(&self) -> Moment {
-        (self.0)()
-    }
-}
-
-/// Randomness for ids, tokens and salts: a cryptographic generator that the server seeds from the system.
-pub struct Entropy(Mutex<StdRng>);
-
-impl Entropy {
-    /// A generator that starts from `seed`.
-    #[must_use]
-    pub fn from_seed(seed: [u8; 32]) -> Self {
-        Self(Mutex::new(StdRng::from_seed(seed)))
-    }
-
-    fn with<T>(&self, f: impl FnOnce(&mut StdRng) -> T) -> T {
-        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Random bytes.
-    #[must_use]
-    pub fn bytes<const N: usize>(&self) -> [u8; N] {
-        let mut bytes = [0; N];
-        self.with(|rng| rng.fill_bytes(&mut bytes));
-        bytes
-    }
-
-    /// A random (version 4) UUID.
-    #[must_use]
-    pub fn uuid(&self) -> Uuid {
-        uuid::Builder::from_random_bytes(self.bytes()).into_uuid()
-    }
-
-    /// `len` characters drawn evenly from `alphabet`, which must be ASCII.
-    #[must_use]
-    pub fn text(&self, alphabet: &[u8], len: usize) -> String {
-        self.with(|rng| {
-            let pick = |_| alphabet.get(rng.random_range(0..alphabet.len().max(1))).map_or('a', |byte| char::from(*byte));
-            (0..len).map(pick).collect()
-        })
-    }
-}
 
 /// Where a request came from. The server puts it into the request's extensions, after it judged forwarding headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,24 +20,7 @@ pub struct ClientAddr {
     pub https: bool,
 }
 
-/// What the API asks of the media server. Calls return at once; failures are the media server's to log.
-pub trait MediaControl: Send + Sync {
-    /// Ends a room: its participants are told that it was deleted.
-    fn delete_room(&self, room: &str);
-    /// Sends a reliable data packet of topic `system` from the server to a room.
-    fn send_system(&self, room: &str, payload: Vec<u8>);
-}
-
-/// No media server: rooms exist in the database only.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoMedia;
-
-impl MediaControl for NoMedia {
-    fn delete_room(&self, _: &str) {}
-    fn send_system(&self, _: &str, _: Vec<u8>) {}
-}
-
-/// Everything handlers need.
+/// Everything the platform is made of.
 pub struct AppParts {
     /// The database.
     pub store: Store,
@@ -111,26 +36,30 @@ pub struct AppParts {
 
 /// Shared state of the API. Cloning is cheap.
 #[derive(Clone)]
-pub struct AppState(Arc<AppParts>);
+pub struct AppState(Arc<Platform>);
 
 impl AppState {
-    /// Wraps the parts.
-    #[must_use]
-    pub fn new(parts: AppParts) -> Self {
-        Self(Arc::new(parts))
+    /// Puts the parts together.
+    ///
+    /// # Errors
+    /// [`PasswordError`] when the configured password cost is outside what Argon2 allows.
+    pub fn new(parts: AppParts) -> Result<Self, PasswordError> {
+        let AppParts { store, settings, clock, entropy, media } = parts;
+        let passwords = Passwords::new(settings.auth.password_cost, settings.auth.password_threads)?;
+        Ok(Self(Arc::new(Platform { store, settings, clock, entropy, passwords, media })))
     }
 
-    /// The current time.
+    /// The platform itself, for what works without HTTP: setup, live state, housekeeping.
     #[must_use]
-    pub fn now(&self) -> Moment {
-        self.clock.now()
+    pub fn platform(&self) -> &Arc<Platform> {
+        &self.0
     }
 }
 
 impl Deref for AppState {
-    type Target = AppParts;
+    type Target = Platform;
 
-    fn deref(&self) -> &AppParts {
+    fn deref(&self) -> &Platform {
         &self.0
     }
 }

@@ -95,7 +95,8 @@ pub fn sign(claims: &Claims, key: &str, keys: &ApiKeys) -> Result<String, MediaT
     }
     let claims = Claims { iss: Some(key.to_owned()), ..claims.clone() };
     let key = EncodingKey::from_secret(secret.as_bytes());
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).map_err(|_| MediaTokenError::Malformed)
+    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key)
+        .map_err(|_| MediaTokenError::Malformed)
 }
 
 /// Checks a token against the keys at `now` (seconds since the epoch) and returns its claims.
@@ -135,7 +136,8 @@ fn peek(token: &str) -> Result<Claims, MediaTokenError> {
         return Err(MediaTokenError::Malformed);
     }
     let mut parts = token.split('.');
-    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+    let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return Err(MediaTokenError::Malformed);
     };
     let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| MediaTokenError::Malformed)?;

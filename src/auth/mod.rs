@@ -2,5 +2,9 @@
 //!
 //! Nothing here reads a clock or the system's randomness: both come in as values.
 
+pub mod digest;
+pub mod entropy;
 pub mod media_token;
+pub mod password;
 pub mod secret;
+pub mod session_token;

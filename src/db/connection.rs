@@ -12,8 +12,8 @@ use diesel::{
 };
 use serde::Serialize;
 
-pub use self::multi::{Db, MultiBackend};
 use self::multi::MultiRawValue;
+pub use self::multi::{Db, MultiBackend};
 use crate::db::{DbError, Json, Moment, PgConn, Ts};
 
 #[allow(missing_docs, reason = "the derive writes items without documentation")]

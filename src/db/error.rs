@@ -60,7 +60,9 @@ impl From<Error> for DbError {
         match error {
             Error::NotFound => Self::NotFound,
             Error::DatabaseError(kind, info) => from_database(&kind, info.as_ref()),
-            Error::BrokenTransactionManager | Error::RollbackErrorOnCommit { .. } => Self::Unavailable(error.to_string()),
+            Error::BrokenTransactionManager | Error::RollbackErrorOnCommit { .. } => {
+                Self::Unavailable(error.to_string())
+            }
             other => Self::Bug(other.to_string()),
         }
     }
@@ -70,7 +72,9 @@ fn from_database(kind: &DatabaseErrorKind, info: &(dyn DatabaseErrorInformation 
     let text = info.message().to_owned();
     match kind {
         DatabaseErrorKind::UniqueViolation => unique(info).map_or(DbError::Bug(text), DbError::Conflict),
-        DatabaseErrorKind::ForeignKeyViolation | DatabaseErrorKind::RestrictViolation => DbError::Reference(text),
+        DatabaseErrorKind::ForeignKeyViolation | DatabaseErrorKind::RestrictViolation => {
+            DbError::Reference(text)
+        }
         DatabaseErrorKind::SerializationFailure => DbError::Busy,
         DatabaseErrorKind::UnableToSendCommand
         | DatabaseErrorKind::ClosedConnection
@@ -93,9 +97,15 @@ fn unique(info: &(dyn DatabaseErrorInformation + Send + Sync)) -> Option<Conflic
 
 /// Lock waits that ran out: SQLite's and PostgreSQL's wording.
 fn is_busy(text: &str) -> bool {
-    ["database is locked", "database table is locked", "lock timeout", "statement timeout", "deadlock detected"]
-        .iter()
-        .any(|part| text.contains(part))
+    [
+        "database is locked",
+        "database table is locked",
+        "lock timeout",
+        "statement timeout",
+        "deadlock detected",
+    ]
+    .iter()
+    .any(|part| text.contains(part))
 }
 
 /// Disk trouble on SQLite, a stopping server on PostgreSQL.

@@ -170,7 +170,8 @@ pub fn all_left(c: &mut Db, room_id: &str, now: Moment) -> DbResult<usize> {
 /// # Errors
 /// The database's.
 pub fn nobody_anywhere(c: &mut Db, now: Moment) -> DbResult<usize> {
-    let inside = room_participants::table.filter(room_participants::is_active).select(room_participants::room_id);
+    let inside =
+        room_participants::table.filter(room_participants::is_active).select(room_participants::room_id);
     let touched = rooms::table.filter(rooms::id.eq_any(inside));
     diesel::update(touched).set(rooms::last_activity_at.eq(Some(now))).execute(c)?;
     let set = (room_participants::is_active.eq(false), room_participants::left_at.eq(Some(now)));
@@ -226,7 +227,12 @@ pub(crate) mod tests {
             let again = Participant { joined_at: Moment::from_secs(2000), ..sample("p3", "r", "b") };
             let_in(c, &again).unwrap();
             let row = find(c, "r", "b").unwrap().unwrap();
-            let expected = Participant { is_muted: true, is_banned: true, joined_at: again.joined_at, ..sample("p2", "r", "b") };
+            let expected = Participant {
+                is_muted: true,
+                is_banned: true,
+                joined_at: again.joined_at,
+                ..sample("p2", "r", "b")
+            };
             assert_eq!(row, expected);
         });
     }

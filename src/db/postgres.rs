@@ -8,7 +8,8 @@ use std::any::Any;
 use diesel::{
     ConnectionError, ConnectionResult, QueryResult,
     connection::{
-        self as sync, CacheSize, Connection, Instrumentation, LoadConnection, SimpleConnection, TransactionManagerStatus,
+        self as sync, CacheSize, Connection, Instrumentation, LoadConnection, SimpleConnection,
+        TransactionManagerStatus,
     },
     expression::QueryMetadata,
     internal::derives::multiconnection::{ConnectionSealed, MultiConnectionHelper},
@@ -85,7 +86,8 @@ impl PgConn {
         let inner = rt.block_on(async {
             if config.ssl == SslMode::Disable {
                 target.ssl_mode(tokio_postgres::config::SslMode::Disable);
-                let (client, connection) = target.connect(tokio_postgres::NoTls).await.map_err(|e| bad(&e))?;
+                let (client, connection) =
+                    target.connect(tokio_postgres::NoTls).await.map_err(|e| bad(&e))?;
                 AsyncPgConnection::try_from_client_and_connection(client, connection).await
             } else {
                 target.ssl_mode(tokio_postgres::config::SslMode::Require);
@@ -131,7 +133,9 @@ impl Connection for PgConn {
     fn establish(url: &str) -> ConnectionResult<Self> {
         match super::DatabaseConfig::postgres_url(url) {
             Ok(super::DatabaseConfig::Postgres(config)) => Self::connect(&config),
-            Ok(super::DatabaseConfig::Sqlite(_)) => Err(ConnectionError::BadConnection("not a PostgreSQL URL".into())),
+            Ok(super::DatabaseConfig::Sqlite(_)) => {
+                Err(ConnectionError::BadConnection("not a PostgreSQL URL".into()))
+            }
             Err(text) => Err(ConnectionError::BadConnection(text)),
         }
     }
@@ -168,7 +172,9 @@ impl LoadConnection for PgConn {
     {
         let Self { inner, rt } = self;
         // All rows at once: every query of ours is paged, and entering the runtime per row would cost more.
-        rt.block_on(async { Ok(AsyncConnectionCore::load(inner, source).await?.collect::<Vec<_>>().await.into_iter()) })
+        rt.block_on(async {
+            Ok(AsyncConnectionCore::load(inner, source).await?.collect::<Vec<_>>().await.into_iter())
+        })
     }
 }
 

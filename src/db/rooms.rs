@@ -75,7 +75,8 @@ pub fn by_id(c: &mut Db, id: &str) -> DbResult<Option<Room>> {
 /// # Errors
 /// The database's.
 pub fn by_name(c: &mut Db, name: &str) -> DbResult<Option<Room>> {
-    let query = rooms::table.filter(rooms::name.eq(name)).order((rooms::is_active.desc(), rooms::created_at.desc()));
+    let query =
+        rooms::table.filter(rooms::name.eq(name)).order((rooms::is_active.desc(), rooms::created_at.desc()));
     Ok(query.select(Room::as_select()).first(c).optional()?)
 }
 
@@ -266,7 +267,12 @@ pub(crate) mod tests {
             users::insert(c, &user("a")).unwrap();
             insert(c, &sample("r", "den", "a")).unwrap();
             let now = Moment::from_secs(3000);
-            let changed = Room { is_public: false, mode: "webinar".into(), name: "x".into(), ..sample("r", "den", "a") };
+            let changed = Room {
+                is_public: false,
+                mode: "webinar".into(),
+                name: "x".into(),
+                ..sample("r", "den", "a")
+            };
             update_settings(c, &changed, now).unwrap();
             assert_eq!(
                 by_id(c, "r").unwrap(),
@@ -280,7 +286,11 @@ pub(crate) mod tests {
         with_db(|c| {
             users::insert(c, &user("a")).unwrap();
             insert(c, &sample("idle", "idle", "a")).unwrap();
-            insert(c, &Room { last_activity_at: Some(Moment::from_secs(3900)), ..sample("fresh", "fresh", "a") }).unwrap();
+            insert(
+                c,
+                &Room { last_activity_at: Some(Moment::from_secs(3900)), ..sample("fresh", "fresh", "a") },
+            )
+            .unwrap();
             insert(c, &Room { settings_is_persistent: true, ..sample("kept", "kept", "a") }).unwrap();
             insert(c, &sample("used", "used", "a")).unwrap();
             participants::let_in(c, &participants::tests::sample("p", "used", "a")).unwrap();

@@ -66,7 +66,8 @@ pub fn by_id(c: &mut Db, id: &str) -> DbResult<Option<Session>> {
 /// The database's.
 pub fn rotate(c: &mut Db, id: &str, old: &str, new: &str, now: Moment, expires_at: Moment) -> DbResult<bool> {
     let target = sessions::table.filter(sessions::id.eq(id)).filter(sessions::token_hash.eq(old));
-    let set = (sessions::token_hash.eq(new), sessions::rotated_at.eq(now), sessions::expires_at.eq(expires_at));
+    let set =
+        (sessions::token_hash.eq(new), sessions::rotated_at.eq(now), sessions::expires_at.eq(expires_at));
     Ok(diesel::update(target).set(set).execute(c)? == 1)
 }
 
@@ -83,7 +84,9 @@ pub fn delete(c: &mut Db, id: &str) -> DbResult<bool> {
 /// # Errors
 /// The database's.
 pub fn delete_of_user(c: &mut Db, user_id: &str, except: Option<&str>) -> DbResult<usize> {
-    let target = sessions::table.filter(sessions::user_id.eq(user_id)).filter(sessions::id.ne(except.unwrap_or_default()));
+    let target = sessions::table
+        .filter(sessions::user_id.eq(user_id))
+        .filter(sessions::id.ne(except.unwrap_or_default()));
     Ok(diesel::delete(target).execute(c)?)
 }
 

@@ -12,7 +12,8 @@ use crate::db::{Both, Db, DbResult, Json, Moment, schema::settings};
 /// # Errors
 /// The database's; [`crate::db::DbError::Bug`] when a value is not JSON.
 pub fn all(c: &mut Db) -> DbResult<BTreeMap<String, Value>> {
-    let rows: Vec<(String, Json<Value>)> = settings::table.select((settings::key, settings::value)).load(c)?;
+    let rows: Vec<(String, Json<Value>)> =
+        settings::table.select((settings::key, settings::value)).load(c)?;
     Ok(rows.into_iter().map(|(key, value)| (key, value.0)).collect())
 }
 
@@ -22,10 +23,11 @@ pub fn all(c: &mut Db) -> DbResult<BTreeMap<String, Value>> {
 /// The database's.
 pub fn put(c: &mut Db, key: &str, value: &Value, now: Moment) -> DbResult<()> {
     let row = (settings::key.eq(key), settings::value.eq(value.to_string()), settings::updated_at.eq(now));
-    let upsert = diesel::insert_into(settings::table).values(row).on_conflict(settings::key).do_update().set((
-        settings::value.eq(excluded(settings::value)),
-        settings::updated_at.eq(excluded(settings::updated_at)),
-    ));
+    let upsert =
+        diesel::insert_into(settings::table).values(row).on_conflict(settings::key).do_update().set((
+            settings::value.eq(excluded(settings::value)),
+            settings::updated_at.eq(excluded(settings::updated_at)),
+        ));
     Both(upsert).execute(c)?;
     Ok(())
 }

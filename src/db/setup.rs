@@ -33,8 +33,9 @@ pub fn replace(c: &mut Db, token: &SetupToken) -> DbResult<()> {
 /// # Errors
 /// The database's.
 pub fn is_valid(c: &mut Db, hash: &str, now: Moment) -> DbResult<bool> {
-    let query =
-        setup_tokens::table.filter(setup_tokens::token_hash.eq(hash)).filter(setup_tokens::expires_at.gt(now));
+    let query = setup_tokens::table
+        .filter(setup_tokens::token_hash.eq(hash))
+        .filter(setup_tokens::expires_at.gt(now));
     Ok(diesel::select(diesel::dsl::exists(query)).get_result(c)?)
 }
 
@@ -43,8 +44,9 @@ pub fn is_valid(c: &mut Db, hash: &str, now: Moment) -> DbResult<bool> {
 /// # Errors
 /// The database's.
 pub fn consume(c: &mut Db, hash: &str, now: Moment) -> DbResult<bool> {
-    let target =
-        setup_tokens::table.filter(setup_tokens::token_hash.eq(hash)).filter(setup_tokens::expires_at.gt(now));
+    let target = setup_tokens::table
+        .filter(setup_tokens::token_hash.eq(hash))
+        .filter(setup_tokens::expires_at.gt(now));
     Ok(diesel::delete(target).execute(c)? == 1)
 }
 

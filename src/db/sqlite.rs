@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use diesel::{
-    Connection, ConnectionError, ConnectionResult, SqliteConnection,
-    connection::SimpleConnection,
+    Connection, ConnectionError, ConnectionResult, SqliteConnection, connection::SimpleConnection,
     sql_types::Text,
 };
 
@@ -40,7 +39,8 @@ pub(super) fn open_plain(path: &Path) -> ConnectionResult<SqliteConnection> {
 }
 
 fn open(path: &Path, role: &str) -> ConnectionResult<SqliteConnection> {
-    let path = path.to_str().ok_or_else(|| ConnectionError::BadConnection("database path is not UTF-8".into()))?;
+    let path =
+        path.to_str().ok_or_else(|| ConnectionError::BadConnection("database path is not UTF-8".into()))?;
     let mut connection = SqliteConnection::establish(path)?;
     connection.batch_execute(COMMON).map_err(ConnectionError::CouldntSetupConfiguration)?;
     connection.batch_execute(role).map_err(ConnectionError::CouldntSetupConfiguration)?;

@@ -6,7 +6,8 @@ use diesel::connection::SimpleConnection;
 
 use crate::{
     db::{
-        DatabaseConfig, Db, DbError, DbResult, MigrateError, PgConn, migrate, pool::Pool, sqlite, writer::Writer,
+        DatabaseConfig, Db, DbError, DbResult, MigrateError, PgConn, migrate, pool::Pool, sqlite,
+        writer::Writer,
     },
     each_db,
 };
@@ -50,7 +51,9 @@ impl Store {
     /// [`OpenError`] says which of the two failed.
     pub async fn open(config: DatabaseConfig) -> Result<Self, OpenError> {
         // PostgreSQL connections may not be made inside async code.
-        tokio::task::spawn_blocking(move || Self::open_blocking(config)).await.map_err(|_| OpenError::Abnormal)?
+        tokio::task::spawn_blocking(move || Self::open_blocking(config))
+            .await
+            .map_err(|_| OpenError::Abnormal)?
     }
 
     /// [`Store::open`] of a SQLite file.

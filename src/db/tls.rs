@@ -23,8 +23,8 @@ pub(super) fn client_config(mode: &SslMode) -> Result<ClientConfig, String> {
     match mode {
         SslMode::VerifyFull(path) => {
             let mut roots = RootCertStore::empty();
-            let certificates =
-                CertificateDer::pem_file_iter(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let certificates = CertificateDer::pem_file_iter(path)
+                .map_err(|error| format!("{}: {error}", path.display()))?;
             for certificate in certificates {
                 let certificate = certificate.map_err(|error| format!("{}: {error}", path.display()))?;
                 roots.add(certificate).map_err(|error| format!("{}: {error}", path.display()))?;

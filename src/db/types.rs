@@ -66,13 +66,19 @@ impl Moment {
     /// Later by `span`; stays where it is when the calendar ends.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {
-        TimeDelta::from_std(span).ok().and_then(|span| self.0.checked_add_signed(span)).map_or(self, truncated)
+        TimeDelta::from_std(span)
+            .ok()
+            .and_then(|span| self.0.checked_add_signed(span))
+            .map_or(self, truncated)
     }
 
     /// Earlier by `span`; stays where it is when the calendar ends.
     #[must_use]
     pub fn minus(self, span: Duration) -> Self {
-        TimeDelta::from_std(span).ok().and_then(|span| self.0.checked_sub_signed(span)).map_or(self, truncated)
+        TimeDelta::from_std(span)
+            .ok()
+            .and_then(|span| self.0.checked_sub_signed(span))
+            .map_or(self, truncated)
     }
 
     /// Time gone by since `earlier`, zero when that lies ahead.

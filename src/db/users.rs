@@ -73,7 +73,9 @@ pub fn email_taken(c: &mut Db, email: &str) -> DbResult<bool> {
 /// # Errors
 /// The database's.
 pub fn set_name(c: &mut Db, id: &str, name: &str, now: Moment) -> DbResult<()> {
-    diesel::update(users::table.find(id)).set((users::name.eq(name), users::updated_at.eq(now))).execute(c)?;
+    diesel::update(users::table.find(id))
+        .set((users::name.eq(name), users::updated_at.eq(now)))
+        .execute(c)?;
     Ok(())
 }
 
@@ -81,13 +83,26 @@ pub fn set_name(c: &mut Db, id: &str, name: &str, now: Moment) -> DbResult<()> {
 ///
 /// # Errors
 /// The database's.
-pub fn set_password(c: &mut Db, id: &str, old: &str, new: &str, changed_at: Option<Moment>, now: Moment) -> DbResult<bool> {
+pub fn set_password(
+    c: &mut Db,
+    id: &str,
+    old: &str,
+    new: &str,
+    changed_at: Option<Moment>,
+    now: Moment,
+) -> DbResult<bool> {
     let target = users::table.filter(users::id.eq(id)).filter(users::password.eq(old));
     let rows = match changed_at {
         Some(at) => diesel::update(target)
-            .set((users::password.eq(new), users::password_changed_at.eq(Some(at)), users::updated_at.eq(now)))
+            .set((
+                users::password.eq(new),
+                users::password_changed_at.eq(Some(at)),
+                users::updated_at.eq(now),
+            ))
             .execute(c)?,
-        None => diesel::update(target).set((users::password.eq(new), users::updated_at.eq(now))).execute(c)?,
+        None => {
+            diesel::update(target).set((users::password.eq(new), users::updated_at.eq(now))).execute(c)?
+        }
     };
     Ok(rows == 1)
 }
@@ -179,7 +194,8 @@ pub(crate) mod tests {
             insert(c, &User { accesses: Json(vec!["superadmin".into()]), ..sample("a") }).unwrap();
             assert!(anyone_with_access(c, "superadmin").unwrap());
             assert!(!anyone_with_access(c, "admin").unwrap());
-            insert(c, &User { accesses: Json(vec!["admin".into()]), is_active: false, ..sample("b") }).unwrap();
+            insert(c, &User { accesses: Json(vec!["admin".into()]), is_active: false, ..sample("b") })
+                .unwrap();
             assert!(!anyone_with_access(c, "admin").unwrap());
         });
     }

@@ -83,7 +83,10 @@ impl Writer {
     }
 
     /// Queues `f` and waits for its commit.
-    pub(super) async fn run<T, E>(&self, f: impl FnOnce(&mut Db) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    pub(super) async fn run<T, E>(
+        &self,
+        f: impl FnOnce(&mut Db) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
@@ -143,7 +146,11 @@ impl State {
     }
 
     /// Runs `first` and what is queued behind it in one transaction. Returns a request to close met on the way.
-    fn group(&mut self, first: Box<dyn Work>, rx: &mut mpsc::Receiver<Message>) -> Option<oneshot::Sender<()>> {
+    fn group(
+        &mut self,
+        first: Box<dyn Work>,
+        rx: &mut mpsc::Receiver<Message>,
+    ) -> Option<oneshot::Sender<()>> {
         let mut close = None;
         let mut db = match self.connection() {
             Ok(db) => db,

@@ -1,10 +1,10 @@
-//! What the API must know of the configuration, as plain values. The server fills it in.
+//! What the platform must know of the configuration, as plain values. The server fills it in.
 
 use std::time::Duration;
 
 use crate::auth::secret::Secret;
 
-/// Settings of the API. [`Settings::new`] gives the documented defaults; every field may be changed after.
+/// Settings of the platform. [`Settings::new`] gives the documented defaults; every field may be changed after.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Name shown to people (`serverName`).
@@ -116,7 +116,7 @@ pub struct RateLimits {
 }
 
 /// Upper bounds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Largest `maxParticipants` of a room (`maxParticipantsLimit`).
     pub max_participants: i64,
@@ -164,7 +164,12 @@ impl Settings {
                 passkeys_enabled: true,
             },
             livekit: LivekitSettings { host: None, api_key: api_key.into(), api_secret: api_secret.into() },
-            rate_limits: RateLimits { auth: minute(10), resend: minute(3), guest: minute(5), api: minute(30) },
+            rate_limits: RateLimits {
+                auth: minute(10),
+                resend: minute(3),
+                guest: minute(5),
+                api: minute(30),
+            },
             limits: Limits {
                 max_participants: 1000,
                 max_rooms_per_user: 100,

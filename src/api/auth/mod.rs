@@ -1,0 +1,34 @@
+//! `/api/auth`: accounts and sessions.
+
+mod model;
+mod profile;
+mod public_settings;
+mod session;
+
+pub(super) use model::{MessageBody, TokensBody};
+pub(super) use session::{register_error, signed_in};
+
+use axum::{
+    Router,
+    routing::{get, post, put},
+};
+
+use crate::api::{
+    AppState,
+    rate_limit::{AUTH_TEXT, limited},
+};
+
+/// The routes.
+pub(super) fn routes(state: &AppState) -> Router<AppState> {
+    let auth = |route| limited(route, state.settings.rate_limits.auth, AUTH_TEXT, state);
+    Router::new()
+        .route("/register", auth(post(session::register)))
+        .route("/login", auth(post(session::login)))
+        .route("/guest-login", auth(post(session::guest_login)))
+        .route("/refresh", auth(post(session::refresh)))
+        .route("/logout", post(session::logout))
+        .route("/me", get(profile::me).put(profile::change))
+        .route("/password", put(profile::change_password))
+        .route("/preferences", get(profile::preferences).put(profile::set_preferences))
+        .route("/settings", get(public_settings::get))
+}

@@ -1,0 +1,64 @@
+//! `/api/setup`: the first administrator.
+//!
+//! `GET` answers `{"required": bool}`. `POST {token, email, name, password}` with the token of the link that the server
+//! printed makes the administrator and signs it in like a registration; 403 `Invalid or expired setup link`,
+//! 409 `Setup is already complete`.
+
+use axum::{Json, Router, extract::State, response::Response, routing::get};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    api::{
+        AppState,
+        auth::{register_error, signed_in},
+        error::{ApiError, ApiResult},
+        extract::Input,
+        rate_limit::{AUTH_TEXT, limited},
+    },
+    domain::{
+        accounts::Registration,
+        setup::{self, SetupError},
+    },
+};
+
+/// The routes.
+pub(super) fn routes(state: &AppState) -> Router<AppState> {
+    let limit = state.settings.rate_limits.auth;
+    Router::new()
+        .route("/", limited(axum::routing::post(create), limit, AUTH_TEXT, state).merge(get(required)))
+}
+
+#[derive(Debug, Serialize)]
+struct RequiredBody {
+    required: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SetupInput {
+    token: String,
+    email: String,
+    name: String,
+    password: String,
+}
+
+async fn required(State(state): State<AppState>) -> ApiResult<Json<RequiredBody>> {
+    Ok(Json(RequiredBody { required: setup::is_needed(&state).await? }))
+}
+
+async fn create(State(state): State<AppState>, input: Input<SetupInput>) -> ApiResult<Response> {
+    let SetupInput { token, email, name, password } = input.or_bad_request("Invalid input")?;
+    let form = Registration { email, password, name, invite_token: String::new() };
+    Ok(signed_in(&state, setup::create_admin(&state, token.trim(), form).await?))
+}
+
+impl From<SetupError> for ApiError {
+    fn from(error: SetupError) -> Self {
+        let text = error.to_string();
+        match error {
+            SetupError::Done => Self::conflict(text),
+            SetupError::InvalidToken => Self::forbidden(text),
+            SetupError::Register(error) => register_error(error),
+        }
+    }
+}

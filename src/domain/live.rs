@@ -1,0 +1,183 @@
+//! The rooms' live state follows the media server: who is inside is what it says, and nothing else.
+
+use std::time::Duration;
+
+use bedrud_room::RoomEvent;
+
+use crate::{
+    db::{Db, DbResult, Moment, participants, rooms},
+    domain::Platform,
+};
+
+/// Pause before a change that could not be stored is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A change of a room's live state. Rooms go by name, participants by identity, which is the user id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A participant's media connection came up.
+    Connected {
+        /// Room name.
+        room: String,
+        /// User id.
+        identity: String,
+        /// The media server's id of this connection.
+        sid: String,
+    },
+    /// A participant is gone.
+    Disconnected {
+        /// Room name.
+        room: String,
+        /// User id.
+        identity: String,
+        /// The media server's id of this connection.
+        sid: String,
+    },
+    /// A room closed on the media server.
+    Finished {
+        /// Room name.
+        room: String,
+    },
+}
+
+impl Change {
+    /// What an event means for the database, if anything.
+    #[must_use]
+    pub fn of(event: &RoomEvent) -> Option<Self> {
+        match event {
+            RoomEvent::ParticipantJoined { room, participant } => Some(Self::Connected {
+                room: room.name.clone(),
+                identity: participant.identity.clone(),
+                sid: participant.sid.clone(),
+            }),
+            RoomEvent::ParticipantLeft { room, participant }
+            | RoomEvent::ParticipantConnectionAborted { room, participant } => Some(Self::Disconnected {
+                room: room.name.clone(),
+                identity: participant.identity.clone(),
+                sid: participant.sid.clone(),
+            }),
+            RoomEvent::RoomFinished { room } => Some(Self::Finished { room: room.name.clone() }),
+            RoomEvent::RoomStarted { .. }
+            | RoomEvent::TrackPublished { .. }
+            | RoomEvent::TrackUnpublished { .. } => None,
+        }
+    }
+
+    /// Stores the change. Rooms and identities the platform does not know belong to other users of the media server.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn apply(&self, c: &mut Db, now: Moment) -> DbResult<()> {
+        let (Self::Connected { room, .. } | Self::Disconnected { room, .. } | Self::Finished { room }) = self;
+        let Some(room) = rooms::by_name(c, room)? else { return Ok(()) };
+        let changed = match self {
+            Self::Connected { identity, sid, .. } => {
+                participants::connected(c, &room.id, identity, sid, now)?
+            }
+            Self::Disconnected { identity, sid, .. } => {
+                participants::disconnected(c, &room.id, identity, sid, now)?
+            }
+            Self::Finished { .. } => participants::all_left(c, &room.id, now)? > 0,
+        };
+        if changed {
+            rooms::touch(c, &room.id, now)?;
+        }
+        Ok(())
+    }
+}
+
+/// To be called before the media server takes anybody in: after a restart all rooms are empty.
+///
+/// # Errors
+/// The database's.
+pub async fn reset(platform: &Platform) -> DbResult<()> {
+    let now = platform.now();
+    let gone = platform.store.write(move |c| participants::nobody_anywhere(c, now)).await?;
+    if gone > 0 {
+        tracing::info!(participants = gone, "emptied rooms after a restart");
+    }
+    Ok(())
+}
+
+/// Stores a change, however long the database takes: a change that was dropped would leave somebody inside for ever.
+pub async fn store(platform: &Platform, change: &Change) {
+    loop {
+        let (now, pending) = (platform.now(), change.clone());
+        match platform.store.write(move |c| pending.apply(c, now)).await {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::warn!(%error, "live state could not be stored, trying again");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+/// Follows the media server's events, in order, until their source ends.
+pub async fn follow(platform: &Platform, mut events: tokio::sync::mpsc::Receiver<RoomEvent>) {
+    while let Some(event) = events.recv().await {
+        if let Some(change) = Change::of(&event) {
+            store(platform, &change).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::{
+        participants::tests::sample as participant,
+        rooms::tests::sample as room,
+        testing::with_db,
+        users::{self, tests::sample as user},
+    };
+    use livekit_protocol as proto;
+
+    fn connected(sid: &str) -> Change {
+        let room = proto::Room { name: "den".into(), ..Default::default() };
+        let participant =
+            proto::ParticipantInfo { identity: "a".into(), sid: sid.into(), ..Default::default() };
+        Change::of(&RoomEvent::ParticipantJoined { room, participant }).unwrap()
+    }
+
+    #[test]
+    fn presence_follows_the_events() {
+        with_db(|c| {
+            users::insert(c, &user("a")).unwrap();
+            rooms::insert(c, &room("r", "den", "a")).unwrap();
+            participants::let_in(c, &participant("p", "r", "a")).unwrap();
+            let now = Moment::from_secs(2000);
+            connected("PA_1").apply(c, now).unwrap();
+            assert_eq!(participants::count_present(c, "r").unwrap(), 1);
+            connected("PA_2").apply(c, now).unwrap();
+            let left = |sid: &str| Change::Disconnected {
+                room: "den".into(),
+                identity: "a".into(),
+                sid: sid.into(),
+            };
+            left("PA_1").apply(c, now).unwrap();
+            assert_eq!(participants::count_present(c, "r").unwrap(), 1, "an older connection ended");
+            left("PA_2").apply(c, Moment::from_secs(2001)).unwrap();
+            assert_eq!(participants::count_present(c, "r").unwrap(), 0);
+            assert_eq!(
+                rooms::by_id(c, "r").unwrap().unwrap().last_activity_at,
+                Some(Moment::from_secs(2001))
+            );
+            connected("PA_3").apply(c, now).unwrap();
+            Change::Finished { room: "den".into() }.apply(c, now).unwrap();
+            assert_eq!(participants::count_present(c, "r").unwrap(), 0);
+            assert!(rooms::by_id(c, "r").unwrap().unwrap().is_active, "an empty room can be joined again");
+        });
+    }
+
+    #[test]
+    fn strangers_are_ignored() {
+        with_db(|c| {
+            connected("PA_1").apply(c, Moment::EPOCH).unwrap();
+            users::insert(c, &user("b")).unwrap();
+            rooms::insert(c, &room("r", "den", "b")).unwrap();
+            connected("PA_1").apply(c, Moment::EPOCH).unwrap();
+            assert_eq!(participants::count_present(c, "r").unwrap(), 0);
+        });
+    }
+}
