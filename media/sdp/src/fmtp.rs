@@ -89,3 +89,65 @@ pub(crate) fn rewrite(fmtp: Option<&str>, without: &[&str], extra: &[&str]) -> O
     out.extend(extra.iter().map(|e| (*e).to_owned()));
     (!out.is_empty()).then(|| out.join(";"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h264_profiles_are_told_apart_and_levels_ignored() {
+        let profile = |id: &str| H264Profile::from_profile_level_id(id);
+        for (id, expected) in [
+            ("42e01f", H264Profile::ConstrainedBaseline),
+            ("42E034", H264Profile::ConstrainedBaseline),
+            ("42c00b", H264Profile::ConstrainedBaseline),
+            ("42001f", H264Profile::Baseline),
+            ("4d001f", H264Profile::Main),
+            ("640c1f", H264Profile::ConstrainedHigh),
+            ("640032", H264Profile::High),
+        ] {
+            assert_eq!(profile(id), Some(expected), "{id}");
+        }
+        for id in ["", "42e0", "42e01f00", "zzzzzz", "f4001f", "+2e01f", "é2e01"] {
+            assert_eq!(profile(id), None, "{id}");
+        }
+    }
+
+    #[test]
+    fn defaults_apply_when_parameters_are_absent() {
+        let h264 = |mode| Some(CodecSpec::h264(H264Profile::Baseline, mode));
+        assert_eq!(spec(Codec::H264, None), h264(false));
+        assert_eq!(spec(Codec::H264, Some("packetization-mode=1")), h264(true));
+        assert_eq!(spec(Codec::H264, Some("packetization-mode=2")), None);
+        assert_eq!(spec(Codec::Vp9, Some("max-fs=12288")), Some(CodecSpec { codec: Codec::Vp9, variant: 0 }));
+        assert_eq!(spec(Codec::Vp9, Some("profile-id=2")), Some(CodecSpec { codec: Codec::Vp9, variant: 2 }));
+        assert_eq!(spec(Codec::H265, None), Some(CodecSpec { codec: Codec::H265, variant: 1 }));
+        assert_eq!(spec(Codec::Av1, Some("level-idx=5;tier=0")), Some(CodecSpec::plain(Codec::Av1)));
+        assert_eq!(spec(Codec::Vp9, Some("profile-id=x")), None);
+    }
+
+    #[test]
+    fn parameters_are_found_whatever_their_case_and_spacing() {
+        let line = " minptime=10 ; UseInbandFEC=1;stereo;=x;";
+        assert_eq!(parameter(line, "useinbandfec"), Some("1"));
+        assert_eq!(parameter(line, "stereo"), Some(""));
+        assert_eq!(parameters(line).count(), 3);
+        assert_eq!(
+            rewrite(Some(line), &["STEREO"], &["usedtx=1"]).as_deref(),
+            Some("minptime=10;UseInbandFEC=1;usedtx=1")
+        );
+        assert_eq!(rewrite(None, &[], &[]), None);
+    }
+
+    #[test]
+    fn red_is_recognised_only_over_the_sections_opus() {
+        let text = "v=0\nm=audio 9 UDP/TLS/RTP/SAVPF 111 63 64 65 66\na=rtpmap:111 opus/48000/2\n\
+            a=rtpmap:63 red/48000/2\na=fmtp:63 111/111\na=rtpmap:64 red/48000/2\na=rtpmap:65 red/48000/2\n\
+            a=fmtp:65 0/0\na=rtpmap:66 red/8000\na=fmtp:66 111/111\n";
+        let sdp = crate::SessionDescription::parse(text).unwrap();
+        let section = sdp.media.first().unwrap();
+        let known: Vec<Pt> =
+            section.payloads.iter().filter(|p| identify(section, p).is_some()).map(|p| p.pt).collect();
+        assert_eq!(known, [111, 63]);
+    }
+}

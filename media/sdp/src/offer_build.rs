@@ -90,7 +90,7 @@ fn format_of(spec: CodecSpec, pt: u8, fmtp: Option<String>) -> PayloadFormat {
 
 fn push_payloads(out: &mut MediaSection, spec: CodecSpec, table: &CodecTable, stereo: bool, red: bool) {
     let Some(entry) = table.entry(spec) else { return };
-    if out.payload(entry.pt).is_some() {
+    if spec.is_h264_high() || out.payload(entry.pt).is_some() {
         return;
     }
     let parameters = match spec.codec {

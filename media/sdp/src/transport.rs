@@ -71,3 +71,16 @@ impl HostCandidate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn candidates_rank_udp_first_and_keep_their_order() {
+        let udp = HostCandidate { addr: "192.0.2.1:7000".parse().unwrap(), tcp: false };
+        let tcp = HostCandidate { addr: "[2001:db8::1]:7000".parse().unwrap(), tcp: true };
+        assert_eq!(udp.to_text(0), "candidate:1 1 udp 2130706431 192.0.2.1 7000 typ host");
+        assert_eq!(tcp.to_text(1), "candidate:2 1 tcp 1677721343 2001:db8::1 7000 typ host tcptype passive");
+    }
+}
