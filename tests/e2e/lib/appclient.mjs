@@ -1,0 +1,145 @@
+// A person in front of the embedded web app.
+import path from 'node:path';
+import { outDir } from './server.mjs';
+import { until } from './until.mjs';
+
+const id = (testid) => `[data-testid="${testid}"]`;
+
+export class AppClient {
+  static async open(browser, base, { context } = {}) {
+    const page = await (context ?? browser).newPage();
+    const client = new AppClient(page, base);
+    page.on('console', (m) => client.log.push(`${m.type()}: ${m.text()}`));
+    page.on('pageerror', (e) => client.log.push(`pageerror: ${e.message ?? e}`));
+    page.on('requestfailed', (r) => client.log.push(`failed: ${r.url()} ${r.failure()?.errorText}`));
+    page.on('request', (r) => {
+      if (!r.url().startsWith(base) && !/^(data|blob|ws):/.test(r.url())) client.foreign.push(r.url());
+    });
+    await page.evaluateOnNewDocument(() => localStorage.setItem('bedrud.debug', '1'));
+    return client;
+  }
+
+  constructor(page, base) {
+    Object.assign(this, { page, base, log: [], foreign: [] });
+  }
+
+  async go(where) {
+    await this.page.goto(new URL(where, this.base).href);
+  }
+
+  /** Waits for an element to be shown; fails with a screenshot and the console. */
+  async shown(testid, timeout = 15_000) {
+    try {
+      return await this.page.waitForSelector(id(testid), { visible: true, timeout });
+    } catch (e) {
+      throw await this.explain(`${testid} is not shown: ${e.message}`);
+    }
+  }
+
+  async explain(message) {
+    const file = path.join(outDir, `failure-${Date.now()}.png`);
+    await this.page.screenshot({ path: file }).catch(() => {});
+    return new Error(`${message}\nurl: ${this.page.url()}\nscreenshot: ${file}\nconsole:\n${this.log.slice(-30).join('\n')}`);
+  }
+
+  async click(testid) {
+    await this.shown(testid);
+    // A locator waits until the control is enabled and holds still.
+    await this.page.locator(id(testid)).setTimeout(15_000).click();
+  }
+
+  async type(testid, text) {
+    const field = await this.shown(testid);
+    await field.click({ count: 3 });
+    await field.type(text);
+  }
+
+  async text(testid) {
+    return this.page.$eval(id(testid), (e) => e.textContent.trim());
+  }
+
+  async until(what, probe, opts) {
+    try {
+      return await until(what, probe, opts);
+    } catch (e) {
+      throw await this.explain(e.message);
+    }
+  }
+
+  /** What the page shows of a participant's tile. */
+  tile(identity, source = 'camera') {
+    return this.page.evaluate((who, src) => {
+      const tile = [...document.querySelectorAll('[data-testid="tile"]')].find((t) => t.dataset.source === src && (t.dataset.identity === who || t.textContent.includes(who)));
+      if (!tile) return null;
+      const video = tile.querySelector('video');
+      const quality = video?.getVideoPlaybackQuality();
+      return { identity: tile.dataset.identity, micMuted: tile.dataset.micMuted, speaking: tile.dataset.speaking, width: video?.videoWidth ?? 0, height: video?.videoHeight ?? 0, frames: quality?.totalVideoFrames ?? 0 };
+    }, identity, source);
+  }
+
+  /** The tile of `identity` shows a moving picture. */
+  async seesMoving(identity, source = 'camera', minWidth = 160) {
+    const first = await this.until(`a picture of ${identity} (${source})`, async () => {
+      const t = await this.tile(identity, source);
+      return t && t.width >= minWidth && t.frames > 0 ? t : null;
+    }, { timeout: 30_000 });
+    return this.until(`${identity} (${source}) to move`, async () => {
+      const t = await this.tile(identity, source);
+      return t && t.frames > first.frames + 8 ? t : null;
+    });
+  }
+
+  /** Frequency with the most energy in what arrives from `identity`. */
+  async hears(hz, tolerance = 25) {
+    return this.until(`a tone of ${hz} Hz`, async () => {
+      const peak = await this.page.evaluate(async () => {
+        const room = window.__bedrudRoom;
+        const media = [...(room?.remoteParticipants.values() ?? [])].flatMap((p) => [...p.audioTrackPublications.values()]).map((p) => p.track?.mediaStreamTrack).find(Boolean);
+        if (!media) return null;
+        if (window.__tap?.id !== media.id) {
+          const ctx = window.__tap?.ctx ?? new AudioContext({ sampleRate: 48_000 });
+          const analyser = ctx.createAnalyser();
+          analyser.fftSize = 8192;
+          ctx.createMediaStreamSource(new MediaStream([media])).connect(analyser);
+          window.__tap = { id: media.id, ctx, analyser, bins: new Float32Array(analyser.frequencyBinCount) };
+        }
+        const { ctx, analyser, bins } = window.__tap;
+        await ctx.resume();
+        analyser.getFloatFrequencyData(bins);
+        let best = 1;
+        for (let i = 2; i < bins.length; i++) if (bins[i] > bins[best]) best = i;
+        return { hz: best * ctx.sampleRate / analyser.fftSize, level: bins[best] };
+      });
+      return peak && peak.level > -75 && Math.abs(peak.hz - hz) <= tolerance ? peak : null;
+    }, { timeout: 30_000 });
+  }
+
+  async register(name, email, password) {
+    await this.go('/auth/register');
+    await this.type('name', name);
+    await this.type('email', email);
+    await this.type('password', password);
+    await this.click('register-submit');
+    await this.shown('create-room');
+  }
+
+  /** Creates a room and returns its address. */
+  async createRoom(name) {
+    await this.go('/dashboard');
+    await this.click('create-room');
+    await this.type('room-name', name);
+    await this.click('create-submit');
+    await this.until('the room to exist', () => this.page.evaluate((n) => document.body.textContent.includes(n) || location.pathname.includes(n), name));
+    return new URL(`/m/${name}`, this.base).href;
+  }
+
+  async enter(where) {
+    await this.go(where);
+    await this.click('prejoin-join');
+    await this.shown('leave', 30_000);
+  }
+
+  async close() {
+    await this.page.close().catch(() => {});
+  }
+}
