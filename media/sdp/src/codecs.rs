@@ -262,14 +262,10 @@ impl CodecTable {
     /// Feedback values of video; audio has only `nack`.
     pub(crate) fn video_feedback(&self, usage: Use, single_connection: bool) -> &'static [&'static str] {
         match (usage, self.feedback) {
-            (Use::Publish, _) if single_connection => {
-                &["goog-remb", "transport-cc", "ccm fir", "nack", "nack pli"]
-            }
-            (Use::Publish, _) => &["transport-cc", "ccm fir", "nack", "nack pli"],
+            // One set of header extensions serves both directions there, so the client may answer either way.
+            _ if single_connection => &["goog-remb", "transport-cc", "ccm fir", "nack", "nack pli"],
             (Use::Subscribe, SubscriberFeedback::Remb) => &["goog-remb", "ccm fir", "nack", "nack pli"],
-            (Use::Subscribe, SubscriberFeedback::TransportCc) => {
-                &["transport-cc", "ccm fir", "nack", "nack pli"]
-            }
+            _ => &["transport-cc", "ccm fir", "nack", "nack pli"],
         }
     }
 

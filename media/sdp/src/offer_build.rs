@@ -1,7 +1,7 @@
 //! Sections of our offers.
 
 use crate::answer::{data_section as data, write_track};
-use crate::codecs::{CodecTable, Use, offer_extension_id};
+use crate::codecs::{ClientQuirks, CodecTable, Use, offer_extension_id};
 use crate::fmtp;
 use crate::payload::CodecSpec;
 use crate::session::{Direction, ExtMap, MediaSection, PayloadFormat, SectionKind};
@@ -14,8 +14,15 @@ pub(crate) fn data_section(mid: Mid) -> MediaSection {
 }
 
 /// A section that carries a track.
-pub(crate) fn send_section(mid: Mid, track: &SendTrack, table: &CodecTable) -> MediaSection {
-    let mut out = base(mid, track.kind, &track.codecs, table, track.stereo);
+pub(crate) fn send_section(
+    mid: Mid,
+    track: &SendTrack,
+    table: &CodecTable,
+    quirks: &ClientQuirks,
+) -> MediaSection {
+    let usable = |spec: &&CodecSpec| table.allows(**spec, Use::Subscribe, quirks);
+    let codecs: Vec<CodecSpec> = track.codecs.iter().filter(usable).copied().collect();
+    let mut out = base(mid, track.kind, &codecs, table, track.stereo);
     out.direction = Direction::SendOnly;
     let rtx = out.payloads.iter().any(|p| p.name == "rtx");
     write_track(&mut out, track, rtx);

@@ -265,7 +265,7 @@ impl Offerer {
             let section = match (slot.kind, &slot.track) {
                 (None, _) => data_section(slot.mid),
                 (Some(kind), _) if stopped => stopped_section(slot.mid, kind, &slot.codecs, table),
-                (Some(_), Some(track)) => send_section(slot.mid, track, table),
+                (Some(_), Some(track)) => send_section(slot.mid, track, table, &self.config.quirks),
                 (Some(kind), None) => inactive_section(slot.mid, kind, &slot.codecs, table),
             };
             if !section.is_rejected() {

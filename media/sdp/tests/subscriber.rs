@@ -276,3 +276,16 @@ fn h264_high_is_never_offered_and_unknown_codecs_leave_a_valid_section() {
     assert_eq!(summary.sections[0].payloads.len(), 1);
     assert!(summary.sections[1].payloads.is_empty());
 }
+
+#[test]
+fn a_client_without_red_is_offered_opus_with_nack() {
+    let mut o = offerer(ClientQuirks { no_red: true, ..ClientQuirks::default() });
+    o.add_track(track("TR_a", &[plain(Codec::Red), plain(Codec::Opus)], 1)).unwrap();
+    o.add_track(track("TR_e", &[plain(Codec::Red)], 3)).unwrap();
+    let offer = o.create_offer(&local(0)).unwrap();
+    assert!(section_lines(&offer.sdp, "1")[0].ends_with("SAVPF 111"));
+    assert!(has_line(&offer.sdp, "1", "a=rtcp-fb:111 nack"));
+    let summary = o.apply_answer(&answer_to(&offer.sdp)).unwrap();
+    assert_eq!(summary.sections[0].payloads[0].codec, Codec::Opus);
+    assert!(summary.sections[1].payloads.is_empty(), "encrypted redundancy cannot be unpacked");
+}
