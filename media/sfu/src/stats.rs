@@ -85,7 +85,6 @@ impl DropReason {
 /// Drops by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Drops([u64; DROP_REASONS]);
-#[allow(dead_code, reason = "counted by the packet path")]
 
 impl Drops {
     /// Count of one reason.

@@ -1,0 +1,351 @@
+//! Decides, packet by packet, what of an up track reaches one subscriber, and under which numbers.
+
+use super::map::{Mapped, SequenceMap};
+use crate::upstream::frame::Frame;
+use std::time::{Duration, Instant};
+
+/// Late packets of the previous layer are still taken for this long after a switch.
+const PREVIOUS_LAYER_GRACE: Duration = Duration::from_millis(500);
+/// A sender-report based timestamp is believed when this close to the one by arrival time.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
+
+/// What a packet of an up track looks like to the forwarder.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Incoming {
+    /// Spatial layer.
+    pub(crate) layer: u8,
+    /// Generation of the layer's stream: changes with its SSRC.
+    pub(crate) generation: u32,
+    /// Extended sequence number.
+    pub(crate) seq: u64,
+    /// RTP timestamp.
+    pub(crate) timestamp: u32,
+    /// What the payload says.
+    pub(crate) frame: Frame,
+    /// No payload at all.
+    pub(crate) empty: bool,
+    /// Capture instant on the publisher's NTP clock, once a sender report came.
+    pub(crate) capture_ntp: Option<u64>,
+}
+
+/// Values that change only at a switch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Deltas {
+    /// Number of the switch, wrapping.
+    pub(crate) id: u8,
+    /// Spatial layer.
+    pub(crate) layer: u8,
+    /// Generation of the layer's stream.
+    pub(crate) generation: u32,
+    /// Added to timestamps.
+    pub(crate) timestamp: u32,
+    /// Added to TL0PICIDX.
+    pub(crate) tl0: u8,
+    /// Added to KEYIDX.
+    pub(crate) key_index: u8,
+}
+
+/// How a packet leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outgoing {
+    /// Extended sequence number.
+    pub(crate) seq: u64,
+    /// Timestamp.
+    pub(crate) timestamp: u32,
+    /// Added to the picture id.
+    pub(crate) picture: u16,
+    /// Deltas in force.
+    pub(crate) deltas: Deltas,
+    /// The payload is replaced by padding: the packet belongs to a picture that was left out, but its number is taken.
+    pub(crate) padding: bool,
+}
+
+#[derive(Debug)]
+struct Stream {
+    deltas: Deltas,
+    map: SequenceMap,
+}
+
+/// Last values sent, on which the next switch continues.
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    seq: u64,
+    timestamp: u32,
+    /// Source of `timestamp`.
+    in_timestamp: u32,
+    layer: u8,
+    generation: u32,
+    capture_ntp: Option<u64>,
+    at: Instant,
+    picture: Option<u16>,
+    tl0: Option<u8>,
+    key_index: Option<u8>,
+}
+
+/// Start values of an outgoing stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StartValues {
+    /// First sequence number.
+    pub(crate) seq: u16,
+    /// First timestamp.
+    pub(crate) timestamp: u32,
+    /// First picture id.
+    pub(crate) picture: u16,
+}
+
+/// Gate and rewriter of one down track.
+#[derive(Debug)]
+pub(crate) struct Forwarder {
+    clock_rate: u32,
+    video: bool,
+    start: StartValues,
+    first_seq: u64,
+    current: Option<Stream>,
+    previous: Option<(Stream, Instant)>,
+    /// False after a pause: the current stream goes on only with a key frame.
+    synced: bool,
+    target: Option<u8>,
+    max_temporal: u8,
+    temporal: u8,
+    last: Option<Last>,
+    next_delta_id: u8,
+    picture_timestamp: Option<u32>,
+    refresh: bool,
+}
+
+impl Forwarder {
+    /// `resume` is the first sequence number when the SSRC was used before.
+    pub(crate) fn new(video: bool, clock_rate: u32, start: StartValues, resume: Option<u64>) -> Self {
+        Self {
+            clock_rate,
+            video,
+            start,
+            first_seq: resume.unwrap_or(u64::from(start.seq)),
+            current: None,
+            previous: None,
+            synced: false,
+            target: None,
+            max_temporal: u8::MAX,
+            temporal: u8::MAX,
+            last: None,
+            next_delta_id: 0,
+            picture_timestamp: None,
+            refresh: false,
+        }
+    }
+
+    /// Sets the layer wanted from the next key frame on; `None` stops.
+    pub(crate) fn set_target(&mut self, target: Option<u8>) {
+        self.target = target;
+        if target.is_none() {
+            self.hold();
+        }
+    }
+
+    /// Layer wanted.
+    pub(crate) fn target(&self) -> Option<u8> {
+        self.target
+    }
+
+    /// Highest temporal layer wanted.
+    pub(crate) fn set_max_temporal(&mut self, max: u8) {
+        self.max_temporal = max;
+    }
+
+    /// Layer being sent.
+    pub(crate) fn current_layer(&self) -> Option<u8> {
+        self.current.as_ref().filter(|_| self.synced).map(|s| s.deltas.layer)
+    }
+
+    /// Stops until the next key frame (packet, for audio), from which numbers continue without a hole.
+    pub(crate) fn hold(&mut self) {
+        self.synced = false;
+    }
+
+    /// True when only a key frame lets packets through, or lets the target layer through.
+    pub(crate) fn wants_key_frame(&self) -> bool {
+        self.video && self.target.is_some() && (self.refresh || self.current_layer() != self.target)
+    }
+
+    /// The receiver lost the picture: it waits for a key frame of the layer it gets.
+    pub(crate) fn want_refresh(&mut self) {
+        self.refresh = self.video;
+    }
+
+    /// Sequence number and timestamp of the newest packet sent.
+    pub(crate) fn last_sent(&self) -> Option<(u64, u32)> {
+        self.last.map(|l| (l.seq, l.timestamp))
+    }
+
+    /// First sequence number of the stream.
+    pub(crate) fn first_seq(&self) -> u64 {
+        self.first_seq
+    }
+
+    /// Deltas of the stream being sent (kept while held).
+    pub(crate) fn deltas(&self) -> Option<Deltas> {
+        self.current.as_ref().map(|s| s.deltas)
+    }
+
+    /// Decides about one packet.
+    pub(crate) fn on_packet(&mut self, now: Instant, packet: &Incoming) -> Option<Outgoing> {
+        let target = self.target?;
+        let is_current = self.synced
+            && self
+                .current
+                .as_ref()
+                .is_some_and(|s| s.deltas.layer == packet.layer && s.deltas.generation == packet.generation);
+        if is_current {
+            self.refresh &= !packet.frame.key;
+            return self.forward(now, packet);
+        }
+        if self.may_switch(target, packet) {
+            self.switch(now, packet);
+            self.refresh = false;
+            return self.forward(now, packet);
+        }
+        self.forward_late(now, packet)
+    }
+
+    /// A key frame of a layer between the current and the target one is a step in the right direction.
+    fn may_switch(&self, target: u8, packet: &Incoming) -> bool {
+        if packet.empty {
+            return false;
+        }
+        if !self.video {
+            return true;
+        }
+        if !packet.frame.key {
+            return false;
+        }
+        match self.current.as_ref().filter(|_| self.synced) {
+            None => packet.layer <= target,
+            Some(s) if s.deltas.layer == packet.layer => true,
+            Some(s) if s.deltas.layer < target => packet.layer > s.deltas.layer && packet.layer <= target,
+            Some(s) if s.deltas.layer > target => packet.layer >= target && packet.layer < s.deltas.layer,
+            Some(_) => false,
+        }
+    }
+
+    fn switch(&mut self, now: Instant, packet: &Incoming) {
+        let id = self.next_delta_id;
+        self.next_delta_id = id.wrapping_add(1);
+        let frame = &packet.frame;
+        let (seq, timestamp, picture, tl0, key_index) = match &self.last {
+            None => (self.first_seq, self.start.timestamp, Some(self.start.picture), Some(0), Some(0)),
+            Some(last) => (
+                last.seq + 1,
+                self.next_timestamp(now, last, packet),
+                last.picture.map(|p| p.wrapping_add(1)),
+                last.tl0.map(|t| t.wrapping_add(1)),
+                last.key_index.map(|k| k.wrapping_add(1)),
+            ),
+        };
+        let delta8 = |to: Option<u8>, from: Option<u8>| to.zip(from).map_or(0, |(t, f)| t.wrapping_sub(f));
+        let deltas = Deltas {
+            id,
+            layer: packet.layer,
+            generation: packet.generation,
+            timestamp: timestamp.wrapping_sub(packet.timestamp),
+            tl0: delta8(tl0, frame.tl0),
+            key_index: delta8(key_index, frame.key_index),
+        };
+        let moved = picture.zip(frame.picture).map_or(0, |(to, from)| to.wrapping_sub(from));
+        let stream = Stream { deltas, map: SequenceMap::new(packet.seq, seq, moved) };
+        let old = self.current.replace(stream);
+        self.previous = old.filter(|_| self.synced).map(|s| (s, now));
+        self.synced = true;
+        self.temporal = self.max_temporal;
+        self.picture_timestamp = Some(packet.timestamp);
+    }
+
+    /// Continues the clock of the output: by the publisher's clock where sender reports tell it, else by arrival.
+    fn next_timestamp(&self, now: Instant, last: &Last, packet: &Incoming) -> u32 {
+        let ticks = |d: Duration| (d.as_nanos() * u128::from(self.clock_rate) / 1_000_000_000) as u32;
+        let elapsed = now.saturating_duration_since(last.at);
+        let by_arrival = last.timestamp.wrapping_add(ticks(elapsed));
+        let same_stream = last.layer == packet.layer && last.generation == packet.generation;
+        let by_clock = if same_stream {
+            Some(last.timestamp.wrapping_add(packet.timestamp.wrapping_sub(last.in_timestamp)))
+        } else {
+            last.capture_ntp.zip(packet.capture_ntp).map(|(from, to)| {
+                let elapsed = i128::from(to.wrapping_sub(from).cast_signed());
+                last.timestamp.wrapping_add(((elapsed * i128::from(self.clock_rate)) >> 32) as u32)
+            })
+        };
+        let chosen = by_clock
+            .filter(|t| {
+                u64::from(t.wrapping_sub(by_arrival).cast_signed().unsigned_abs())
+                    <= u64::from(ticks(CLOCK_TOLERANCE))
+            })
+            .unwrap_or(by_arrival);
+        // Never backwards, never the timestamp of the frame before.
+        if chosen.wrapping_sub(last.timestamp).cast_signed() <= 0 {
+            last.timestamp.wrapping_add(1)
+        } else {
+            chosen
+        }
+    }
+
+    fn forward(&mut self, now: Instant, packet: &Incoming) -> Option<Outgoing> {
+        let frame = &packet.frame;
+        let is_new = self.current.as_ref()?.map.is_new(packet.seq);
+        if is_new && self.video && self.picture_timestamp != Some(packet.timestamp) {
+            self.picture_timestamp = Some(packet.timestamp);
+            self.adjust_temporal(frame);
+        }
+        let too_high = frame.temporal > self.temporal;
+        let stream = self.current.as_mut()?;
+        if is_new && (packet.empty || too_high) {
+            stream.map.leave_out(packet.seq, frame.picture.filter(|_| too_high));
+            return None;
+        }
+        let Mapped::To { seq, picture } = stream.map.map(packet.seq) else { return None };
+        let deltas = stream.deltas;
+        let timestamp = packet.timestamp.wrapping_add(deltas.timestamp);
+        if self.last.is_none_or(|l| seq > l.seq) {
+            self.last = Some(Last {
+                seq,
+                timestamp,
+                in_timestamp: packet.timestamp,
+                layer: packet.layer,
+                generation: packet.generation,
+                capture_ntp: packet.capture_ntp,
+                at: now,
+                picture: frame.picture.map(|p| p.wrapping_add(picture)),
+                tl0: frame.tl0.map(|t| t.wrapping_add(deltas.tl0)),
+                key_index: frame.key_index.map(|k| k.wrapping_add(deltas.key_index)),
+            });
+        }
+        Some(Outgoing { seq, timestamp, picture, deltas, padding: packet.empty || too_high })
+    }
+
+    /// At a picture boundary: down at once, up only where the stream allows it.
+    fn adjust_temporal(&mut self, frame: &Frame) {
+        if self.max_temporal < self.temporal || frame.key {
+            self.temporal = self.max_temporal;
+        } else if frame.temporal > self.temporal && frame.temporal <= self.max_temporal && frame.switch_up {
+            self.temporal = frame.temporal;
+        }
+    }
+
+    /// A packet of the layer sent before the switch, still missing in the output.
+    fn forward_late(&mut self, now: Instant, packet: &Incoming) -> Option<Outgoing> {
+        let (stream, since) = self.previous.as_mut()?;
+        if now.saturating_duration_since(*since) > PREVIOUS_LAYER_GRACE {
+            self.previous = None;
+            return None;
+        }
+        let deltas = stream.deltas;
+        if deltas.layer != packet.layer
+            || deltas.generation != packet.generation
+            || !self.synced
+            || stream.map.is_new(packet.seq)
+        {
+            return None;
+        }
+        let Mapped::To { seq, picture } = stream.map.map(packet.seq) else { return None };
+        let timestamp = packet.timestamp.wrapping_add(deltas.timestamp);
+        Some(Outgoing { seq, timestamp, picture, deltas, padding: packet.empty })
+    }
+}

@@ -1,0 +1,209 @@
+//! What subscribers get: one down track per subscription.
+
+pub(crate) mod forwarder;
+pub(crate) mod history;
+pub(crate) mod map;
+pub(crate) mod payload;
+pub(crate) mod report;
+pub(crate) mod write;
+
+use crate::arena::Key;
+use crate::command::{DownTrackConfig, DownTrackSettings, PayloadType};
+use crate::config::ShardConfig;
+use crate::event::TrackStats;
+use crate::ids::{DownTrackId, TransportId};
+use bedrud_rtp::{Mid, Pt, Ssrc};
+use forwarder::{Forwarder, Incoming, Outgoing, StartValues};
+use history::History;
+use payload::PtOut;
+use report::SenderReports;
+use std::time::{Duration, Instant};
+
+/// Retransmission bytes a stream may always spend before its share of sent bytes counts.
+const RTX_FLOOR: u64 = 30_000;
+
+/// A packet waiting for the flush of its subscriber.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Queued {
+    pub(crate) down: Key,
+    /// Extended sequence number in the publisher's stream.
+    pub(crate) in_seq: u64,
+    pub(crate) out: Outgoing,
+    /// Extended sequence number on the RTX stream, for a retransmission with RTX.
+    pub(crate) rtx: Option<u64>,
+    /// A retransmission.
+    pub(crate) again: bool,
+}
+
+/// Payload type translation last used.
+#[derive(Debug, Clone, Copy)]
+struct PtCache {
+    from: PayloadType,
+    to: Option<PtOut>,
+}
+
+/// One subscription.
+#[derive(Debug)]
+pub(crate) struct DownTrack {
+    pub(crate) id: DownTrackId,
+    pub(crate) transport: TransportId,
+    pub(crate) source: Key,
+    pub(crate) mid: Mid,
+    pub(crate) ssrc: Ssrc,
+    pub(crate) rtx_ssrc: Option<Ssrc>,
+    pub(crate) cname: String,
+    pub(crate) payload_types: Vec<PayloadType>,
+    pub(crate) settings: DownTrackSettings,
+    pub(crate) video: bool,
+    pub(crate) clock_rate: u32,
+    pub(crate) forwarder: Forwarder,
+    pub(crate) history: History,
+    pub(crate) reports: SenderReports,
+    /// Highest layer congestion control allows; `None` pauses.
+    pub(crate) allowed: Option<u8>,
+    /// [`crate::Event::DownTrackStarted`] was sent.
+    pub(crate) started: bool,
+    /// [`crate::Event::DownTrackUnsupported`] was sent for the present codec.
+    pub(crate) unsupported: bool,
+    pt: Option<PtCache>,
+    resumed: Option<u64>,
+    rtx_next: u64,
+    rtx_spent: u64,
+    rtx_percent: u32,
+    pub(crate) sent_packets: u64,
+    pub(crate) sent_bytes: u64,
+    stats_packets: u64,
+    stats_bytes: u64,
+    pub(crate) stats_plis: u32,
+    pub(crate) stats_nacks: u32,
+}
+
+/// Where the numbers of a new down track begin.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Start {
+    pub(crate) media: StartValues,
+    /// First extended sequence number of the media stream when its SSRC was used before.
+    pub(crate) resume: Option<u64>,
+    /// First extended sequence number of the RTX stream.
+    pub(crate) rtx: u64,
+}
+
+impl DownTrack {
+    pub(crate) fn new(
+        now: Instant,
+        config: DownTrackConfig,
+        source: Key,
+        video: bool,
+        start: Start,
+        shard: &ShardConfig,
+    ) -> Self {
+        let clock_rate = config
+            .payload_types
+            .first()
+            .map_or(if video { 90_000 } else { 48_000 }, |p| p.codec.clock_rate());
+        let ring = if video { shard.video_ring } else { shard.audio_ring };
+        Self {
+            id: config.id,
+            transport: config.transport,
+            source,
+            mid: config.mid,
+            ssrc: config.ssrc,
+            rtx_ssrc: config.rtx_ssrc,
+            cname: config.cname,
+            payload_types: config.payload_types,
+            settings: config.settings,
+            video,
+            clock_rate,
+            forwarder: Forwarder::new(video, clock_rate, start.media, start.resume),
+            history: History::new(now, ring),
+            reports: SenderReports::default(),
+            allowed: Some(u8::MAX),
+            started: false,
+            unsupported: false,
+            pt: None,
+            resumed: start.resume,
+            rtx_next: start.rtx,
+            rtx_spent: 0,
+            rtx_percent: shard.rtx_percent,
+            sent_packets: 0,
+            sent_bytes: 0,
+            stats_packets: 0,
+            stats_bytes: 0,
+            stats_plis: 0,
+            stats_nacks: 0,
+        }
+    }
+
+    /// How the publisher's payload type leaves.
+    pub(crate) fn pt_out(&mut self, from: &PayloadType) -> Option<PtOut> {
+        if let Some(cache) = self.pt.as_ref().filter(|c| c.from == *from) {
+            return cache.to;
+        }
+        let to = PtOut::find(from, &self.payload_types);
+        self.pt = Some(PtCache { from: *from, to });
+        self.unsupported = false;
+        to
+    }
+
+    /// Forgets what could not be made again after a change of negotiation.
+    pub(crate) fn forget_history(&mut self) {
+        self.history.clear();
+        self.pt = None;
+    }
+
+    /// Takes a packet of the source; the result goes into the subscriber's queue.
+    pub(crate) fn offer(&mut self, now: Instant, key: Key, packet: &Incoming) -> Option<Queued> {
+        let out = self.forwarder.on_packet(now, packet)?;
+        if !out.padding {
+            self.history.record(now, packet.seq, &out);
+        }
+        Some(Queued { down: key, in_seq: packet.seq, out, rtx: None, again: false })
+    }
+
+    /// The RTX payload type for a payload type of the source, when retransmissions have a stream of their own.
+    pub(crate) fn rtx_pt(&self, to: PtOut) -> Option<(Ssrc, Pt)> {
+        match to {
+            PtOut::Same { rtx, .. } => self.rtx_ssrc.zip(rtx),
+            PtOut::RedPrimary { .. } => None,
+        }
+    }
+
+    /// Takes `bytes` from the retransmission budget.
+    pub(crate) fn spend_rtx(&mut self, bytes: usize) -> bool {
+        let bytes = bytes as u64;
+        let limit = RTX_FLOOR + self.sent_bytes * u64::from(self.rtx_percent) / 100;
+        if self.rtx_spent + bytes > limit {
+            return false;
+        }
+        self.rtx_spent += bytes;
+        true
+    }
+
+    /// Next number of the RTX stream.
+    pub(crate) fn next_rtx(&mut self) -> u64 {
+        let seq = self.rtx_next;
+        self.rtx_next += 1;
+        seq
+    }
+
+    /// First numbers never used on the media and RTX streams: where a later track with these SSRCs must begin, since a
+    /// number must not be sealed twice under one key.
+    pub(crate) fn unused(&self) -> (Option<u64>, u64) {
+        (self.forwarder.last_sent().map(|(seq, _)| seq + 1).or(self.resumed), self.rtx_next)
+    }
+
+    /// Figures of what left since the last call, completed by what the receiver reports.
+    pub(crate) fn take_stats(&mut self, rtt: Option<Duration>) -> TrackStats {
+        let packets = self.sent_packets - std::mem::replace(&mut self.stats_packets, self.sent_packets);
+        let bytes = self.sent_bytes - std::mem::replace(&mut self.stats_bytes, self.sent_bytes);
+        TrackStats {
+            packets,
+            bytes,
+            lost: self.reports.take_lost(),
+            jitter_ms: self.reports.jitter_ms(self.clock_rate),
+            rtt_ms: rtt.map(|r| r.as_secs_f32() * 1000.0),
+            plis: std::mem::take(&mut self.stats_plis),
+            nacks: std::mem::take(&mut self.stats_nacks),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! One transport with its media state.
+
+use crate::arena::Key;
+use crate::config::ShardConfig;
+use crate::downtrack::Queued;
+use crate::egress::Egress;
+use crate::feedback::RtcpQueue;
+use crate::hash::Seeded;
+use crate::ids::TransportId;
+use crate::path::{Path, Proto};
+use bedrud_rtp::receive::TwccRecorder;
+use bedrud_rtp::{ExtensionMap, SrtpReceiver, SrtpSender, Ssrc};
+use bedrud_transport::Transport;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// SSRCs of ended down tracks whose numbers are remembered; beyond it new tracks are refused such an SSRC.
+pub(crate) const MAX_RETIRED: usize = 65_536;
+
+/// SRTP contexts of both directions.
+#[derive(Debug)]
+pub(crate) struct Srtp {
+    pub(crate) sender: SrtpSender,
+    pub(crate) receiver: SrtpReceiver,
+}
+
+/// What an SSRC of a publisher is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SsrcUse {
+    pub(crate) up: Key,
+    /// Position in the track's layers.
+    pub(crate) layer: usize,
+    pub(crate) rtx: bool,
+}
+
+/// One transport.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) id: TransportId,
+    pub(crate) transport: Transport,
+    /// Closed when no remote description came by then.
+    pub(crate) connect_by: Option<Instant>,
+    pub(crate) srtp: Option<Srtp>,
+    /// Where media goes.
+    pub(crate) path: Option<Path>,
+    /// Addresses learned.
+    pub(crate) addresses: Vec<(Proto, SocketAddr)>,
+    /// Our address on the path last used by the client.
+    pub(crate) last_local: Option<SocketAddr>,
+    pub(crate) extensions: ExtensionMap,
+    /// Sender SSRC of our feedback.
+    pub(crate) feedback_ssrc: Ssrc,
+
+    // Publishing side.
+    pub(crate) ups: Vec<Key>,
+    pub(crate) ssrcs: HashMap<Ssrc, SsrcUse, Seeded>,
+    /// SSRCs of no track, bounded.
+    pub(crate) unknown: Vec<Ssrc>,
+    pub(crate) twcc: TwccRecorder,
+    pub(crate) twcc_due: Option<Instant>,
+    pub(crate) nack_due: Option<Instant>,
+    pub(crate) key_frame_due: Option<Instant>,
+    pub(crate) last_report: Option<Instant>,
+
+    // Subscribing side.
+    pub(crate) downs: Vec<Key>,
+    pub(crate) down_ssrcs: HashMap<Ssrc, Key, Seeded>,
+    pub(crate) egress: Egress,
+    pub(crate) tcp_congested: bool,
+    /// Next unused number of streams that ended: a number must not be sealed twice under one key.
+    pub(crate) retired: HashMap<Ssrc, u64, Seeded>,
+
+    pub(crate) rtt: Option<Duration>,
+    /// Media moves: the regular step runs.
+    pub(crate) tick_due: Option<Instant>,
+    pub(crate) last_media: Option<Instant>,
+
+    // Output.
+    pub(crate) rtcp: RtcpQueue,
+    pub(crate) queue: Vec<Queued>,
+    pub(crate) outbox: Vec<(Path, Vec<u8>)>,
+    pub(crate) dirty: bool,
+    /// Earliest entry in the timers.
+    pub(crate) armed: Option<Instant>,
+}
+
+impl Peer {
+    pub(crate) fn new(
+        now: Instant,
+        id: TransportId,
+        transport: Transport,
+        feedback_ssrc: Ssrc,
+        hash: Seeded,
+        config: &ShardConfig,
+    ) -> Self {
+        Self {
+            id,
+            transport,
+            connect_by: Some(now + config.connect_timeout),
+            srtp: None,
+            path: None,
+            addresses: Vec::new(),
+            last_local: None,
+            extensions: ExtensionMap::default(),
+            feedback_ssrc,
+            ups: Vec::new(),
+            ssrcs: HashMap::with_hasher(hash),
+            unknown: Vec::new(),
+            twcc: TwccRecorder::new(),
+            twcc_due: None,
+            nack_due: None,
+            key_frame_due: None,
+            last_report: None,
+            downs: Vec::new(),
+            down_ssrcs: HashMap::with_hasher(hash),
+            egress: Egress::new(now, config),
+            tcp_congested: false,
+            retired: HashMap::with_hasher(hash),
+            rtt: None,
+            tick_due: None,
+            last_media: None,
+            rtcp: RtcpQueue::default(),
+            queue: Vec::new(),
+            outbox: Vec::new(),
+            dirty: false,
+            armed: None,
+        }
+    }
+
+    /// Keys and a destination exist.
+    pub(crate) fn can_send(&self) -> bool {
+        self.srtp.is_some() && self.path.is_some()
+    }
+
+    /// When the shard must look at this transport.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        [
+            self.transport.poll_deadline(),
+            self.connect_by,
+            self.twcc_due,
+            self.nack_due,
+            self.key_frame_due,
+            self.tick_due,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+}

@@ -1,0 +1,125 @@
+//! Writing everything that wants to leave, subscriber by subscriber.
+
+use super::Shard;
+use crate::arena::Arena;
+use crate::batch::SendBatch;
+use crate::downtrack::write::{Outlet, Stamps, write_packet};
+use crate::downtrack::{DownTrack, Queued};
+use crate::ids::TransportId;
+use crate::path::Path;
+use crate::peer::Peer;
+use crate::stats::{DropReason, ShardStats};
+use crate::upstream::UpTrack;
+use bedrud_rtp::Extension;
+use std::time::Instant;
+
+/// Bytes of UDP and IP around a datagram, for rates on the wire.
+const WIRE_OVERHEAD: usize = 28;
+
+impl Shard {
+    pub(super) fn write_batch(&mut self, now: Instant, batch: &mut SendBatch) {
+        for (path, bytes) in self.orphans.drain(..) {
+            batch.push(path, &bytes, false);
+        }
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for id in dirty.drain(..) {
+            self.flush_peer(now, id, batch);
+        }
+        self.dirty = dirty;
+    }
+
+    fn flush_peer(&mut self, now: Instant, id: TransportId, batch: &mut SendBatch) {
+        let now_us = self.micros(now);
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        peer.dirty = false;
+        for (path, bytes) in peer.outbox.drain(..) {
+            batch.push(path, &bytes, false);
+        }
+        let Some(path) = peer.path.filter(|_| peer.srtp.is_some()) else {
+            self.stats.drops.add_many(DropReason::Congested, peer.queue.len() as u64);
+            peer.queue.clear();
+            peer.rtcp.clear();
+            return;
+        };
+        flush_rtcp(peer, path, batch, &mut self.stats);
+        let mut queue = std::mem::take(&mut peer.queue);
+        for queued in queue.drain(..) {
+            flush_media(peer, path, now_us, &self.ups, &mut self.downs, &queued, batch, &mut self.stats);
+        }
+        peer.queue = queue;
+    }
+}
+
+fn flush_rtcp(peer: &mut Peer, path: Path, batch: &mut SendBatch, stats: &mut ShardStats) {
+    if peer.rtcp.is_empty() {
+        return;
+    }
+    if let Some(srtp) = peer.srtp.as_mut() {
+        for compound in peer.rtcp.compounds() {
+            let start = batch.arena().len();
+            batch.arena().extend_from_slice(compound);
+            if srtp.sender.seal_rtcp(batch.arena(), start).is_ok() {
+                batch.commit(path, start, false);
+                stats.rtcp_out += 1;
+            } else {
+                batch.abandon(start);
+            }
+        }
+    }
+    peer.rtcp.clear();
+}
+
+#[allow(clippy::too_many_arguments, reason = "parts of the shard, borrowed one by one")]
+fn flush_media(
+    peer: &mut Peer,
+    path: Path,
+    now_us: i64,
+    ups: &Arena<UpTrack>,
+    downs: &mut Arena<DownTrack>,
+    queued: &Queued,
+    batch: &mut SendBatch,
+    stats: &mut ShardStats,
+) {
+    let Some(down) = downs.get_mut(queued.down) else { return };
+    let Some(up) = ups.get(down.source) else { return };
+    let deltas = &queued.out.deltas;
+    let slot = up
+        .stream(deltas.layer)
+        .filter(|s| s.generation == deltas.generation)
+        .and_then(|s| s.ring.get(queued.in_seq));
+    let Some(slot) = slot else { return stats.drops.add(DropReason::Late) };
+    let Some(pt) = up.payload_types.iter().find(|p| p.pt == slot.pt) else { return };
+    let Some(to) = down.pt_out(pt) else { return };
+    let Some(srtp) = peer.srtp.as_ref() else { return };
+    let numbered = peer.extensions.id(Extension::TransportCc).is_some() && down.rtx_pt(to).is_some();
+    let stamps = Stamps {
+        transport_cc: numbered.then(|| peer.egress.history.next_seq()),
+        abs_send_time: Some(abs_send_time(now_us)),
+    };
+    let outlet = Outlet { srtp: &srtp.sender, map: &peer.extensions, stamps };
+    let start = batch.arena().len();
+    let Some(payload) = write_packet(batch.arena(), &outlet, down, to, slot, queued) else {
+        batch.abandon(start);
+        return;
+    };
+    let wire = batch.arena().len() - start + WIRE_OVERHEAD;
+    batch.commit(path, start, down.video);
+    if numbered {
+        peer.egress.history.record(now_us, wire);
+    }
+    peer.egress.on_sent(wire);
+    stats.rtp_out += 1;
+    stats.rtp_bytes_out += payload as u64;
+    if queued.again {
+        stats.rtx_out += 1;
+    } else {
+        down.sent_packets += 1;
+        down.sent_bytes += payload as u64;
+    }
+}
+
+/// 24-bit 6.18 fixed-point seconds.
+fn abs_send_time(now_us: i64) -> u32 {
+    let units = (i128::from(now_us) << 18) / 1_000_000;
+    (units as u32) & 0xff_ffff
+}

@@ -1,0 +1,241 @@
+//! The shard: one thread's worth of transports and tracks.
+//!
+//! The modules beside this one are the shard's verbs: `command`, `receive` (datagrams), `rtp`, `rtcp`, `transport`
+//! (ICE, DTLS, SCTP), `tracks`, `targets` (layers and key frames), `timeout`, `flush`, `report` (statistics).
+
+mod command;
+mod flush;
+mod receive;
+mod report;
+mod rtcp;
+mod rtp;
+mod targets;
+mod timeout;
+mod tracks;
+mod transport;
+
+use crate::arena::{Arena, Key};
+use crate::batch::SendBatch;
+use crate::command::Command;
+use crate::config::ShardConfig;
+use crate::demux::AddressMap;
+use crate::downtrack::DownTrack;
+use crate::downtrack::forwarder::StartValues;
+use crate::event::Event;
+use crate::hash::Seeded;
+use crate::ids::{DownTrackId, TransportId, UpTrackId};
+use crate::path::Path;
+use crate::peer::Peer;
+use crate::slots::Slots;
+use crate::stats::{DropReason, ShardStats};
+use crate::timers::Timers;
+use crate::upstream::UpTrack;
+use bedrud_rtp::rtcp::ReportBlock;
+use bedrud_transport::TransportContext;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+/// Distance of the regular step of a transport with media.
+const TICK: Duration = Duration::from_millis(250);
+
+/// A selective forwarding unit without I/O, clock or threads.
+///
+/// After any number of `handle_*` calls: [`Shard::flush`], then [`Shard::poll_event`] until `None`, then wait for
+/// input or [`Shard::poll_deadline`]. `now` must never decrease.
+pub struct Shard {
+    config: ShardConfig,
+    context: TransportContext,
+    rng: SmallRng,
+    hash: Seeded,
+    /// Microsecond clocks count from here.
+    origin: Instant,
+    now: Instant,
+    peers: Slots<Peer>,
+    ups: Arena<UpTrack>,
+    downs: Arena<DownTrack>,
+    up_ids: HashMap<UpTrackId, Key, Seeded>,
+    down_ids: HashMap<DownTrackId, Key, Seeded>,
+    addresses: AddressMap,
+    timers: Timers,
+    /// Transports with something to send.
+    dirty: Vec<TransportId>,
+    /// Last words of closed transports.
+    orphans: Vec<(Path, Vec<u8>)>,
+    /// Audio tracks heard in this interval or not yet reported silent.
+    audible: Vec<Key>,
+    audio_due: Option<Instant>,
+    stats_due: Option<Instant>,
+    events: VecDeque<Event>,
+    stats: ShardStats,
+    start_values: Option<StartValues>,
+    scratch: Scratch,
+}
+
+/// Buffers reused from call to call.
+#[derive(Debug, Default)]
+struct Scratch {
+    lost: Vec<u16>,
+    blocks: Vec<ReportBlock>,
+    keys: Vec<Key>,
+    wants: Vec<crate::egress::allocate::Want>,
+    allowed: Vec<Option<u8>>,
+}
+
+impl std::fmt::Debug for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shard")
+            .field("shard", &self.config.shard)
+            .field("transports", &self.peers.len())
+            .field("up_tracks", &self.ups.len())
+            .field("down_tracks", &self.downs.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shard {
+    /// An empty shard. `seed` drives every random choice (start values, hash keys, feedback SSRCs).
+    #[must_use]
+    pub fn new(config: ShardConfig, context: TransportContext, seed: u64, now: Instant) -> Self {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let hash = Seeded::new(rng.random());
+        Self {
+            config,
+            context,
+            hash,
+            origin: now,
+            now,
+            peers: Slots::default(),
+            ups: Arena::default(),
+            downs: Arena::default(),
+            up_ids: HashMap::with_hasher(hash),
+            down_ids: HashMap::with_hasher(hash),
+            addresses: AddressMap::new(rng.random()),
+            timers: Timers::default(),
+            dirty: Vec::new(),
+            orphans: Vec::new(),
+            audible: Vec::new(),
+            audio_due: None,
+            stats_due: None,
+            events: VecDeque::new(),
+            stats: ShardStats::default(),
+            start_values: None,
+            scratch: Scratch::default(),
+            rng,
+        }
+    }
+
+    /// Executes one request of the control plane.
+    pub fn handle_command(&mut self, now: Instant, command: Command) {
+        self.now = now;
+        self.on_command(now, command);
+    }
+
+    /// Takes one datagram (for TCP one frame without its length). SRTP is opened in place.
+    pub fn handle_datagram(&mut self, now: Instant, path: Path, datagram: &mut [u8]) {
+        self.now = now;
+        self.on_datagram(now, path, datagram);
+    }
+
+    /// Runs everything that is due; call when [`Shard::poll_deadline`] has passed (calling early is harmless).
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
+        self.on_timeout(now);
+    }
+
+    /// Appends everything that wants to leave to `batch`, grouped by subscriber.
+    pub fn flush(&mut self, now: Instant, batch: &mut SendBatch) {
+        self.now = now;
+        self.write_batch(now, batch);
+    }
+
+    /// Next event, in order.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`Shard::handle_timeout`] must be called at the latest.
+    #[must_use]
+    pub fn poll_deadline(&self) -> Option<Instant> {
+        [self.timers.next(), self.audio_due, self.stats_due].into_iter().flatten().min()
+    }
+
+    /// The write queue of a TCP path is over its limit (`true`) or drained again (`false`). While it is over, video to
+    /// that path is not produced; afterwards it resumes with a key frame.
+    pub fn tcp_congested(&mut self, path: Path, congested: bool) {
+        self.on_tcp_congested(path, congested);
+    }
+
+    /// A TCP connection ended: its address no longer belongs to a transport.
+    pub fn path_closed(&mut self, now: Instant, path: Path) {
+        self.now = now;
+        self.on_path_closed(path);
+    }
+
+    /// Counters and table sizes.
+    #[must_use]
+    pub fn stats(&self) -> ShardStats {
+        self.snapshot()
+    }
+
+    /// The configuration in use.
+    #[must_use]
+    pub fn config(&self) -> &ShardConfig {
+        &self.config
+    }
+
+    fn drop_packet(&mut self, reason: DropReason) {
+        self.stats.drops.add(reason);
+    }
+
+    /// Microseconds since the shard began.
+    fn micros(&self, now: Instant) -> i64 {
+        i64::try_from(now.saturating_duration_since(self.origin).as_micros()).unwrap_or(i64::MAX)
+    }
+
+    /// Queues an event. Statistics and levels give way when nobody takes events; the rest is state and must stay.
+    fn emit(&mut self, event: Event) {
+        let droppable = matches!(event, Event::Stats { .. } | Event::AudioLevels(_));
+        if droppable && self.events.len() >= self.config.max_events {
+            self.stats.drops.add(DropReason::EventOverflow);
+            return;
+        }
+        self.events.push_back(event);
+    }
+
+    /// Makes sure a transport is visited by the next flush.
+    fn mark_dirty(&mut self, id: TransportId) {
+        if let Some(peer) = self.peers.get_mut(id)
+            && !peer.dirty
+        {
+            peer.dirty = true;
+            self.dirty.push(id);
+        }
+    }
+
+    /// Arms the transport's deadline.
+    fn rearm(&mut self, id: TransportId) {
+        if let Some(peer) = self.peers.get_mut(id) {
+            let at = peer.deadline();
+            self.timers.arm(id, &mut peer.armed, at);
+        }
+    }
+
+    /// Media moves on this transport: its regular step runs.
+    fn wake(&mut self, now: Instant, id: TransportId) {
+        if let Some(peer) = self.peers.get_mut(id) {
+            wake_peer(&mut self.timers, now, peer);
+        }
+    }
+}
+
+/// As [`Shard::wake`], for a peer in hand.
+fn wake_peer(timers: &mut Timers, now: Instant, peer: &mut Peer) {
+    peer.last_media = Some(now);
+    let due = now + TICK;
+    if peer.tick_due.is_none_or(|t| t > due) {
+        peer.tick_due = Some(due);
+        timers.arm(peer.id, &mut peer.armed, Some(due));
+    }
+}

@@ -1,0 +1,36 @@
+//! Helpers for tests and benches: transports without a handshake, chosen start values.
+
+use crate::downtrack::forwarder::StartValues;
+use crate::event::{Event, SelectedPath};
+use crate::ids::TransportId;
+use crate::path::Path;
+use crate::peer::Srtp;
+use crate::shard::Shard;
+use bedrud_rtp::{SrtpReceiver, SrtpSender};
+use std::time::Instant;
+
+impl Shard {
+    /// Makes an open transport look connected over `path`, with these contexts instead of negotiated ones. The path's
+    /// remote address is learned. Returns false when the transport does not exist.
+    pub fn connect_without_handshake(
+        &mut self,
+        now: Instant,
+        id: TransportId,
+        path: Path,
+        sender: SrtpSender,
+        receiver: SrtpReceiver,
+    ) -> bool {
+        self.install(now, id, path, Srtp { sender, receiver })
+    }
+
+    /// Fixes the first sequence number, timestamp and picture id of down tracks added from now on.
+    pub fn set_start_values(&mut self, seq: u16, timestamp: u32, picture: u16) {
+        self.fix_start_values(StartValues { seq, timestamp, picture });
+    }
+}
+
+/// The event [`Shard::connect_without_handshake`] causes.
+#[must_use]
+pub fn connected_event(id: TransportId, path: &Path) -> Event {
+    Event::Connected { id, path: SelectedPath { tcp: path.is_tcp(), remote: path.remote } }
+}

@@ -1,0 +1,217 @@
+//! One SSRC of a publisher.
+
+use super::frame::{Frame, vp8_of};
+use super::ring::{NewPacket, PacketRing};
+use crate::command::PayloadType;
+use crate::event::TrackStats;
+use bedrud_rtp::receive::{NackConfig, NackGenerator, ReceiveStats, SenderClock};
+use bedrud_rtp::rtcp::SenderInfo;
+use bedrud_rtp::sniff::{DependencyReader, sniff};
+use bedrud_rtp::{AudioLevelValue, Codec, HeaderExtensions, Pt, Ssrc};
+use std::time::{Duration, Instant};
+
+/// Window of the bit rate measurement.
+const RATE_WINDOW: Duration = Duration::from_millis(500);
+/// Packets of the future beyond this many are a broken or hostile sender; the stream restarts.
+const MAX_JUMP: u64 = 30_000;
+
+/// A media packet as it comes in, decrypted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival<'a> {
+    pub(crate) seq: u64,
+    pub(crate) timestamp: u32,
+    pub(crate) marker: bool,
+    pub(crate) payload: &'a [u8],
+    pub(crate) extensions: &'a HeaderExtensions,
+    pub(crate) dependency_descriptor: &'a [u8],
+    pub(crate) capture_time: &'a [u8],
+    /// Came as a retransmission.
+    pub(crate) repaired: bool,
+}
+
+/// What the stream made of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Accepted {
+    /// Place in the stream.
+    pub(crate) frame: Frame,
+    /// Capture instant on the publisher's NTP clock.
+    pub(crate) capture_ntp: Option<u64>,
+    /// No payload.
+    pub(crate) empty: bool,
+}
+
+/// State of one stream.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) ssrc: Ssrc,
+    pub(crate) generation: u32,
+    pub(crate) codec: Codec,
+    pub(crate) pt: Pt,
+    pub(crate) ring: PacketRing,
+    nack_enabled: bool,
+    nack: NackGenerator,
+    stats: ReceiveStats,
+    clock: Option<SenderClock>,
+    /// Last sender report and its arrival.
+    pub(crate) sender_report: Option<(SenderInfo, Instant)>,
+    dependency: Option<Box<DependencyReader>>,
+    pub(crate) last_packet: Instant,
+    /// Packets arrive.
+    pub(crate) live: bool,
+    rate_start: Instant,
+    rate_bytes: u64,
+    rate: u64,
+    reported: (u64, u64, u64, u64),
+    stats_nacks: u32,
+    /// Retransmissions that arrived.
+    pub(crate) repaired: u64,
+}
+
+impl Stream {
+    pub(crate) fn new(now: Instant, ssrc: Ssrc, generation: u32, pt: &PayloadType, ring: usize) -> Self {
+        Self {
+            ssrc,
+            generation,
+            codec: pt.codec,
+            pt: pt.pt,
+            ring: PacketRing::new(ring),
+            nack_enabled: pt.nack,
+            nack: NackGenerator::new(NackConfig::default()),
+            stats: ReceiveStats::new(pt.codec.clock_rate()),
+            clock: None,
+            sender_report: None,
+            dependency: None,
+            last_packet: now,
+            live: true,
+            rate_start: now,
+            rate_bytes: 0,
+            rate: 0,
+            reported: (0, 0, 0, 0),
+            stats_nacks: 0,
+            repaired: 0,
+        }
+    }
+
+    /// The publisher changed its codec on the same SSRC.
+    pub(crate) fn set_payload_type(&mut self, pt: &PayloadType) {
+        self.codec = pt.codec;
+        self.pt = pt.pt;
+        self.nack_enabled = pt.nack;
+    }
+
+    /// Newest extended sequence number.
+    pub(crate) fn highest(&self) -> Option<u64> {
+        self.stats.highest()
+    }
+
+    /// True when a sequence number is so far off that the sender must have started over.
+    pub(crate) fn is_restart(&self, seq: u64) -> bool {
+        self.stats.highest().is_some_and(|h| seq.abs_diff(h) > MAX_JUMP)
+    }
+
+    /// Takes a packet: sniffs, counts, stores. `None` when it was there already or is too old.
+    pub(crate) fn accept(&mut self, now: Instant, a: &Arrival<'_>) -> Option<Accepted> {
+        let descriptor = if a.dependency_descriptor.is_empty() {
+            None
+        } else {
+            let reader = self.dependency.get_or_insert_with(|| Box::new(DependencyReader::new()));
+            reader.read(a.dependency_descriptor).ok()
+        };
+        let info = sniff(self.codec, a.payload, descriptor.as_ref());
+        let frame = Frame::new(&info);
+        let level: Option<AudioLevelValue> = a.extensions.audio_level;
+        let stored = self.ring.insert(&NewPacket {
+            seq: a.seq,
+            timestamp: a.timestamp,
+            marker: a.marker,
+            pt: self.pt,
+            vp8: vp8_of(&info),
+            audio_level: level,
+            frame,
+            payload: a.payload,
+            dependency_descriptor: a.dependency_descriptor,
+            capture_time: a.capture_time,
+        });
+        if !stored {
+            return None;
+        }
+        if a.repaired {
+            self.repaired += 1;
+        } else {
+            self.stats.on_packet(a.seq, a.timestamp, a.payload.len(), now);
+            self.last_packet = now;
+        }
+        if self.nack_enabled {
+            self.nack.on_packet(a.seq, now);
+        }
+        self.rate_bytes += a.payload.len() as u64;
+        Some(Accepted {
+            frame,
+            capture_ntp: self.clock.map(|c| c.ntp_at(a.timestamp)),
+            empty: a.payload.is_empty(),
+        })
+    }
+
+    /// Takes a sender report.
+    pub(crate) fn on_sender_report(&mut self, now: Instant, info: &SenderInfo) {
+        self.stats.on_sender_report(info, now);
+        self.clock = Some(SenderClock::new(info, self.codec.clock_rate()));
+        self.sender_report = Some((*info, now));
+    }
+
+    /// When [`Stream::poll_nacks`] is due.
+    pub(crate) fn nack_due(&self, rtt: Option<Duration>) -> Option<Instant> {
+        if self.nack.missing() == 0 { None } else { self.nack.next_due(rtt) }
+    }
+
+    /// Missing packets to ask for now.
+    pub(crate) fn poll_nacks(&mut self, now: Instant, rtt: Option<Duration>, out: &mut Vec<u16>) {
+        let before = out.len();
+        self.nack.poll(now, rtt, out);
+        self.stats_nacks += (out.len() - before) as u32;
+    }
+
+    /// Packets given up: only a key frame helps.
+    pub(crate) fn take_given_up(&mut self) -> bool {
+        self.nack.take_given_up() > 0
+    }
+
+    /// A block of a receiver report.
+    pub(crate) fn report(&mut self, now: Instant) -> Option<bedrud_rtp::rtcp::ReportBlock> {
+        self.stats.report(self.ssrc, now)
+    }
+
+    /// Payload bits per second over the last window.
+    pub(crate) fn bitrate(&self) -> u64 {
+        self.rate
+    }
+
+    /// Ends a measurement window, if it is long enough.
+    pub(crate) fn measure(&mut self, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.rate_start);
+        if elapsed < RATE_WINDOW {
+            return;
+        }
+        let measured = u128::from(self.rate_bytes) * 8_000_000 / elapsed.as_micros().max(1);
+        let measured = u64::try_from(measured).unwrap_or(u64::MAX);
+        // Key frames make the rate jump: half of the old value stays.
+        self.rate = if self.rate == 0 { measured } else { (self.rate + measured) / 2 };
+        self.rate_bytes = 0;
+        self.rate_start = now;
+    }
+
+    /// Figures since the last call.
+    pub(crate) fn take_stats(&mut self) -> TrackStats {
+        let now = (self.stats.packets(), self.stats.bytes(), self.stats.expected(), self.stats.lost());
+        let before = std::mem::replace(&mut self.reported, now);
+        TrackStats {
+            packets: now.0 - before.0,
+            bytes: now.1 - before.1,
+            lost: now.3.saturating_sub(before.3),
+            jitter_ms: self.stats.jitter().as_secs_f32() * 1000.0,
+            rtt_ms: None,
+            plis: 0,
+            nacks: std::mem::take(&mut self.stats_nacks),
+        }
+    }
+}
