@@ -299,3 +299,23 @@ fn a_replaced_track_on_a_live_section_counts_as_started() {
     assert!(offer.sections[1].started && !offer.sections[0].started);
     assert_eq!(offer.sections[1].sends.as_ref().unwrap().track_id.as_deref(), Some("another"));
 }
+
+#[test]
+fn offers_rewritten_by_the_javascript_sdk_are_answered() {
+    for (name, single, count) in [("single", true, 8), ("dual", false, 2)] {
+        let mut a = answerer(single);
+        let offer = a.apply_offer(&fixture(&format!("livekit-js-{name}-publish-offer"))).unwrap();
+        assert_eq!(offer.sections.len(), count);
+        assert!(offer.extensions.id(Extension::DependencyDescriptor).is_some());
+        let published: Vec<_> = offer.sections.iter().filter_map(|s| s.sends.as_ref()).collect();
+        assert_eq!(published.len(), 2);
+        assert!(published.iter().all(|s| s.stream_id.is_none() && s.track_id.is_some()), "msid:- <track>");
+        let video = offer.sections.iter().rfind(|s| s.sends.is_some()).unwrap();
+        let answer = a.answer(&local(0), &AnswerChoices::new()).unwrap();
+        assert_well_formed(&answer.sdp);
+        let lines = section_lines(&answer.sdp, video.mid.as_str());
+        assert!(lines.contains(&"a=simulcast:recv q;h;f".to_owned()));
+        assert!(lines.iter().any(|l| l.starts_with("a=fmtp:96 x-google-start-bitrate=")));
+        assert_eq!(answer.sections.iter().filter(|s| s.receiving).count(), 2);
+    }
+}
