@@ -1,10 +1,13 @@
 //! The command line: one file per command.
 
 mod config;
+mod livekit;
 mod output;
+mod run;
 mod version;
 
 use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -26,6 +29,11 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run Bedrud: web app, API, accounts, rooms and media in this process.
+    #[command(alias = "server")]
+    Run(run::RunArgs),
+    /// Run the media server alone, as livekit-server is run.
+    Livekit(livekit::LiveKitArgs),
     /// Check, show or explain the configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -36,7 +44,7 @@ pub enum Command {
 /// Parses the command line and runs the command.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(modern(std::env::args_os()));
     let json = cli.json;
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
@@ -47,9 +55,27 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Turns the flags that older units and scripts use into commands: `--run`, `--livekit`, `-v`.
+fn modern(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut args: Vec<OsString> = args.collect();
+    let legacy = [("--run", "run"), ("--livekit", "livekit"), ("-v", "version")];
+    for (flag, command) in legacy {
+        if let Some(at) = args.iter().position(|a| a == flag)
+            && !args.iter().skip(1).any(|a| Command::has_subcommand(&a.to_string_lossy()))
+        {
+            args.remove(at);
+            args.insert(1, command.into());
+            break;
+        }
+    }
+    args
+}
+
 fn run(cli: Cli) -> anyhow::Result<()> {
     let context = Context { config: cli.config, json: cli.json };
     match cli.command {
+        Command::Run(args) => run::run(&args, &context),
+        Command::Livekit(args) => livekit::run(&args, &context),
         Command::Config(command) => config::run(&command, &context),
         Command::Version => version::run(&context),
     }
@@ -85,4 +111,27 @@ impl Context {
 
 fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_of_older_units_still_work() {
+        let modern = |line: &str| {
+            let args = super::modern(line.split(' ').map(OsString::from));
+            args.iter().map(|a| a.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(modern("bedrud --run --config /etc/x.yaml"), "bedrud run --config /etc/x.yaml");
+        assert_eq!(modern("bedrud --config x --livekit"), "bedrud livekit --config x");
+        assert_eq!(modern("bedrud -v"), "bedrud version");
+        assert_eq!(modern("bedrud run --port 1"), "bedrud run --port 1");
+    }
 }

@@ -6,6 +6,7 @@
 pub mod check;
 pub mod example;
 pub mod load;
+pub mod media;
 pub mod node;
 pub mod problem;
 pub mod sections;

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 /// A token that was shown and refused: always 401, with the text clients and SDKs know.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unauthorized(pub String);
+pub(super) struct Unauthorized(pub(super) String);
 
 impl IntoResponse for Unauthorized {
     fn into_response(self) -> Response {
@@ -18,7 +18,7 @@ impl IntoResponse for Unauthorized {
 ///
 /// # Errors
 /// A header that is not `Bearer `, or a token that does not hold.
-pub fn authenticate(
+pub(super) fn authenticate(
     headers: &HeaderMap,
     access_token: Option<&str>,
     keys: &ApiKeys,

@@ -1,4 +1,99 @@
 //! LiveKit's HTTP surface: signalling sockets and the server API, as unmodified SDKs expect them.
 
-pub mod auth;
-pub mod twirp;
+mod auth;
+mod rtc;
+mod socket;
+mod twirp;
+
+use crate::auth::media_token::{self, ApiKeys, Claims};
+use crate::server::health::unix_seconds;
+use crate::server::shutdown::Guard;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderValue, Method, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post};
+use bedrud_media::Sfu;
+use std::sync::Arc;
+use std::time::Duration;
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
+
+/// A refreshed token lives at least this long, seconds.
+const MIN_REFRESH_LIFE: i64 = 600;
+/// How long browsers may remember the answer to a preflight request.
+const PREFLIGHT_AGE: Duration = Duration::from_secs(86_400);
+
+/// The media server as its HTTP surface sees it. Cloning is cheap.
+#[derive(Clone)]
+pub struct LiveKit(Arc<Inner>);
+
+struct Inner {
+    sfu: Sfu,
+    keys: ApiKeys,
+    max_body: usize,
+    guard: Guard,
+}
+
+impl LiveKit {
+    /// `max_body` limits the bodies of server API calls, bytes.
+    #[must_use]
+    pub fn new(sfu: Sfu, keys: ApiKeys, max_body: usize, guard: Guard) -> Self {
+        Self(Arc::new(Inner { sfu, keys, max_body, guard }))
+    }
+
+    /// The media server.
+    #[must_use]
+    pub fn sfu(&self) -> &Sfu {
+        &self.0.sfu
+    }
+
+    /// Signs the claims of a session for its client to reconnect with. It lives at least ten minutes and as long as
+    /// the token it replaces.
+    fn refresh(&self, mut claims: Claims) -> Option<String> {
+        let now = unix_seconds();
+        let keys = &self.0.keys;
+        let known = claims.iss.as_deref().filter(|key| keys.secret(key).is_some()).map(str::to_owned);
+        let key = known.or_else(|| keys.iter().next().map(|(key, _)| key.to_owned()))?;
+        claims.exp = Some(claims.exp.unwrap_or(0).max(now + MIN_REFRESH_LIFE));
+        claims.nbf = Some(now);
+        media_token::sign(&claims, &key, keys)
+            .inspect_err(|error| tracing::warn!(%error, "cannot sign a refreshed token"))
+            .ok()
+    }
+
+    /// All routes, without prefix.
+    #[must_use]
+    pub fn router(&self) -> Router {
+        let validate = Router::new()
+            .route("/rtc/validate", get(rtc::validate_v0))
+            .route("/rtc/v1/validate", get(rtc::validate_v1))
+            .layer(cors())
+            .layer(middleware::from_fn(any_origin));
+        Router::new()
+            .route("/rtc", get(rtc::socket_v0))
+            .route("/rtc/v1", get(rtc::socket_v1))
+            .route("/twirp/{service}/{method}", post(twirp::call).fallback(twirp::bad_route))
+            .layer(DefaultBodyLimit::max(self.0.max_body))
+            .layer(cors())
+            .merge(validate)
+            .with_state(self.clone())
+    }
+}
+
+/// Any origin, as the reference server does: the token decides, not the page.
+fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::mirror_request())
+        .allow_methods([Method::OPTIONS, Method::HEAD, Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(ExposeHeaders::any())
+        .max_age(PREFLIGHT_AGE)
+}
+
+/// SDKs read the refusal of a join here, so every answer must be readable from every page.
+async fn any_origin(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response
+}

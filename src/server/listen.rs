@@ -2,9 +2,9 @@
 
 use super::http;
 use super::shutdown::Guard;
-use super::sniff::{MAX_SNIFF, Protocol, Verdict, classify};
 use super::stream::Rewound;
 use anyhow::Context as _;
+use bedrud_media::{SNIFF_BYTES, Sfu, Sniff, sniff};
 use socket2::{Domain, Protocol as IpProtocol, Socket, Type};
 use std::collections::HashMap;
 use std::io;
@@ -21,18 +21,12 @@ const BACKLOG: i32 = 1024;
 /// Pause after a failed accept (mostly: out of file descriptors), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Takes over a connection that speaks ICE over TCP.
-pub trait IceTcp: Send + Sync {
-    /// `head` was already read. The permit counts the connection as open until it is dropped.
-    fn adopt(&self, stream: TcpStream, peer: SocketAddr, head: Vec<u8>, permit: ConnectionPermit);
-}
-
 /// What happens to connections of a port.
 pub struct Port {
     /// HTTP requests.
     pub http: http::Service,
     /// ICE over TCP, if media is served here.
-    pub ice: Option<Arc<dyn IceTcp>>,
+    pub media: Option<Sfu>,
     /// TLS, if certificates are there.
     pub tls: Option<TlsAcceptor>,
     /// Open connections, in total and per address.
@@ -168,43 +162,44 @@ async fn connection(
 ) {
     let Some((head, protocol)) = first_bytes(&mut stream, port.sniff_timeout).await else { return };
     match protocol {
-        Protocol::Http => {
+        Sniff::Http => {
             let scheme = if port.tls.is_some() { http::Scheme::PlainBesideTls } else { http::Scheme::Http };
             http::serve(Rewound::new(head, stream), peer, scheme, &port.http, &guard).await;
         }
-        Protocol::IceTcp => {
-            if let Some(ice) = &port.ice {
-                // Handed over: whoever keeps it ends it at shutdown.
-                drop(guard);
-                ice.adopt(stream, peer, head, permit);
-                return;
+        Sniff::IceTcp | Sniff::SslTcp => {
+            // Handed over with limits of their own: whoever keeps it ends it at shutdown.
+            let Some(media) = &port.media else { return };
+            let adopted = stream.into_std().map(|stream| media.adopt_tcp(stream, head));
+            if let Ok(Err(error)) = adopted {
+                tracing::debug!(%peer, %error, "ICE/TCP connection refused");
             }
         }
-        Protocol::Tls => {
+        Sniff::Tls => {
             let Some(acceptor) = &port.tls else { return };
             let handshake = acceptor.accept(Rewound::new(head, stream));
             let Ok(Ok(mut tls)) = tokio::time::timeout(port.sniff_timeout, handshake).await else { return };
             // Only HTTP is spoken inside TLS; looking first keeps garbage away from the parser.
-            if let Some((head, Protocol::Http)) = first_bytes(&mut tls, port.sniff_timeout).await {
+            if let Some((head, Sniff::Http)) = first_bytes(&mut tls, port.sniff_timeout).await {
                 http::serve(Rewound::new(head, tls), peer, http::Scheme::Https, &port.http, &guard).await;
             }
         }
+        Sniff::NeedMore | Sniff::TurnTcp | Sniff::Unknown => {}
     }
     drop(permit);
 }
 
 /// Reads until the protocol is known. `None`: closed, too slow, or nothing we speak.
-async fn first_bytes(stream: &mut (impl AsyncRead + Unpin), limit: Duration) -> Option<(Vec<u8>, Protocol)> {
-    let mut buf = [0u8; MAX_SNIFF];
+async fn first_bytes(stream: &mut (impl AsyncRead + Unpin), limit: Duration) -> Option<(Vec<u8>, Sniff)> {
+    let mut buf = [0u8; SNIFF_BYTES];
     let mut len = 0;
     let look = async {
         loop {
             let n = stream.read(buf.get_mut(len..)?).await.ok().filter(|n| *n > 0)?;
             len += n;
-            match classify(buf.get(..len)?) {
-                Verdict::More => {}
-                Verdict::Is(protocol) => return Some(protocol),
-                Verdict::Unknown => return None,
+            match sniff(buf.get(..len)?) {
+                Sniff::NeedMore => {}
+                Sniff::Unknown => return None,
+                protocol => return Some(protocol),
             }
         }
     };

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 /// Form of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encoding {
+pub(super) enum Encoding {
     /// `application/json`
     Json,
     /// `application/protobuf`
@@ -22,7 +22,7 @@ impl Encoding {
     ///
     /// # Errors
     /// `bad_route`, as Twirp has it, for any other type.
-    pub fn of(headers: &HeaderMap) -> Result<Self, TwirpError> {
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, TwirpError> {
         let value = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         match value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
             "application/json" => Ok(Self::Json),
@@ -35,7 +35,10 @@ impl Encoding {
     ///
     /// # Errors
     /// `malformed` when the body is not such a message.
-    pub fn decode<M: Message + Default + DeserializeOwned>(self, body: &[u8]) -> Result<M, TwirpError> {
+    pub(super) fn decode<M: Message + Default + DeserializeOwned>(
+        self,
+        body: &[u8],
+    ) -> Result<M, TwirpError> {
         match self {
             Self::Protobuf => M::decode(body)
                 .map_err(|_| TwirpError::new(Code::Malformed, "the protobuf request could not be decoded")),
@@ -49,7 +52,11 @@ impl Encoding {
     ///
     /// # Errors
     /// `internal` when JSON cannot express the message.
-    pub fn encode<M: Message + Serialize>(self, message: &M, fields: Fields) -> Result<Response, TwirpError> {
+    pub(super) fn encode<M: Message + Serialize>(
+        self,
+        message: &M,
+        fields: Fields,
+    ) -> Result<Response, TwirpError> {
         let (kind, body) = match self {
             Self::Protobuf => ("application/protobuf", message.encode_to_vec()),
             Self::Json => {

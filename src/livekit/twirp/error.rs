@@ -8,7 +8,7 @@ use serde_json::json;
 
 /// Codes that are used here, of those the Twirp specification knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Code {
+pub(super) enum Code {
     /// No such route or method.
     BadRoute,
     /// The body cannot be read.
@@ -21,8 +21,6 @@ pub enum Code {
     Unauthenticated,
     /// The state does not allow it.
     FailedPrecondition,
-    /// Too much.
-    ResourceExhausted,
     /// Known, but not offered.
     Unimplemented,
     /// A service that is not part of this server, or one that is stopping.
@@ -40,7 +38,6 @@ impl Code {
             Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
             Self::Unauthenticated => ("unauthenticated", StatusCode::UNAUTHORIZED),
             Self::FailedPrecondition => ("failed_precondition", StatusCode::PRECONDITION_FAILED),
-            Self::ResourceExhausted => ("resource_exhausted", StatusCode::TOO_MANY_REQUESTS),
             Self::Unimplemented => ("unimplemented", StatusCode::NOT_IMPLEMENTED),
             Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
@@ -50,22 +47,22 @@ impl Code {
 
 /// A refused call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TwirpError {
+pub(super) struct TwirpError {
     /// Code.
-    pub code: Code,
+    pub(super) code: Code,
     /// Text.
-    pub msg: String,
+    pub(super) msg: String,
 }
 
 impl TwirpError {
     /// A code with its text.
-    pub fn new(code: Code, msg: impl Into<String>) -> Self {
+    pub(super) fn new(code: Code, msg: impl Into<String>) -> Self {
         Self { code, msg: msg.into() }
     }
 
     /// The grant does not allow the call.
     #[must_use]
-    pub fn denied() -> Self {
+    pub(super) fn denied() -> Self {
         Self::new(Code::Unauthenticated, "permissions denied")
     }
 }

@@ -5,11 +5,11 @@
 use serde_json::{Map, Value, json};
 
 /// The fields of a message.
-pub type Fields = &'static [(&'static str, Shape)];
+pub(super) type Fields = &'static [(&'static str, Shape)];
 
 /// What a field holds, hence its default.
 #[derive(Debug, Clone, Copy)]
-pub enum Shape {
+pub(super) enum Shape {
     /// `""`
     Text,
     /// `false`
@@ -31,12 +31,12 @@ pub enum Shape {
 }
 
 /// No fields.
-pub const EMPTY: Fields = &[];
+pub(super) const EMPTY: Fields = &[];
 
 const VERSION: Fields = &[("unix_micro", Shape::Long), ("ticks", Shape::Number)];
 
 /// `livekit.Room`
-pub const ROOM: Fields = &[
+pub(super) const ROOM: Fields = &[
     ("sid", Shape::Text),
     ("name", Shape::Text),
     ("empty_timeout", Shape::Number),
@@ -74,7 +74,7 @@ const CODEC: Fields = &[
 ];
 
 /// `livekit.TrackInfo`
-pub const TRACK: Fields = &[
+pub(super) const TRACK: Fields = &[
     ("sid", Shape::Text),
     ("type", Shape::Enum("AUDIO")),
     ("name", Shape::Text),
@@ -119,7 +119,7 @@ const DATA_TRACK: Fields = &[
 ];
 
 /// `livekit.ParticipantInfo`
-pub const PARTICIPANT: Fields = &[
+pub(super) const PARTICIPANT: Fields = &[
     ("sid", Shape::Text),
     ("identity", Shape::Text),
     ("state", Shape::Enum("JOINING")),
@@ -142,15 +142,15 @@ pub const PARTICIPANT: Fields = &[
 ];
 
 /// `livekit.ListRoomsResponse`
-pub const ROOMS: Fields = &[("rooms", Shape::Messages(ROOM))];
+pub(super) const ROOMS: Fields = &[("rooms", Shape::Messages(ROOM))];
 /// `livekit.ListParticipantsResponse`
-pub const PARTICIPANTS: Fields = &[("participants", Shape::Messages(PARTICIPANT))];
+pub(super) const PARTICIPANTS: Fields = &[("participants", Shape::Messages(PARTICIPANT))];
 /// `livekit.MuteRoomTrackResponse`
-pub const MUTED: Fields = &[("track", Shape::Message(TRACK))];
+pub(super) const MUTED: Fields = &[("track", Shape::Message(TRACK))];
 
 /// Renames to snake case and adds what is missing. Fields without an entry in the table stay.
 #[must_use]
-pub fn complete(value: Value, fields: Fields) -> Value {
+pub(super) fn complete(value: Value, fields: Fields) -> Value {
     let Value::Object(mut given) = value else { return value };
     let mut out = Map::new();
     for (name, shape) in fields {

@@ -12,17 +12,17 @@ fn require(allowed: bool) -> Result<(), TwirpError> {
 }
 
 /// `roomCreate`: making and deleting rooms.
-pub fn create(claims: Option<&Claims>) -> Result<(), TwirpError> {
+pub(super) fn create(claims: Option<&Claims>) -> Result<(), TwirpError> {
     require(grant(claims)?.room_create)
 }
 
 /// `roomList`.
-pub fn list(claims: Option<&Claims>) -> Result<(), TwirpError> {
+pub(super) fn list(claims: Option<&Claims>) -> Result<(), TwirpError> {
     require(grant(claims)?.room_list)
 }
 
 /// `roomAdmin` of this very room.
-pub fn admin(claims: Option<&Claims>, room: &str) -> Result<(), TwirpError> {
+pub(super) fn admin(claims: Option<&Claims>, room: &str) -> Result<(), TwirpError> {
     let grant = grant(claims)?;
     require(grant.room_admin && grant.room == room)
 }

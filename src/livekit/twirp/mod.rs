@@ -1,6 +1,80 @@
 //! The server API over Twirp: `POST /twirp/livekit.<Service>/<Method>`.
 
-pub mod codec;
-pub mod error;
-pub mod fields;
-pub mod grants;
+mod codec;
+mod error;
+mod fields;
+mod grants;
+mod room_service;
+
+use error::{Code, TwirpError};
+
+use super::LiveKit;
+use super::auth::authenticate;
+use crate::server::health::unix_seconds;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
+use codec::Encoding;
+use serde::Deserialize;
+
+/// Services of the protocol that this server does not have.
+const ABSENT: [(&str, &str); 4] = [
+    ("livekit.Egress", "egress"),
+    ("livekit.Ingress", "ingress"),
+    ("livekit.SIP", "SIP"),
+    ("livekit.AgentDispatchService", "agent dispatch"),
+];
+
+#[derive(Deserialize)]
+pub(super) struct Token {
+    access_token: Option<String>,
+}
+
+/// Any other method than POST, as Twirp words it.
+pub(super) async fn bad_route(method: axum::http::Method, uri: Uri) -> Response {
+    let text = format!("unsupported method {method} (only POST is allowed) on {}", uri.path());
+    TwirpError::new(Code::BadRoute, text).into_response()
+}
+
+/// One call.
+pub(super) async fn call(
+    State(livekit): State<LiveKit>,
+    Path((service, method)): Path<(String, String)>,
+    Query(token): Query<Token>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            return (StatusCode::PAYLOAD_TOO_LARGE, "request body too large").into_response();
+        }
+        Err(_) => return TwirpError::new(Code::Malformed, "the body could not be read").into_response(),
+    };
+    let claims =
+        match authenticate(&headers, token.access_token.as_deref(), &livekit.0.keys, unix_seconds()) {
+            Ok(claims) => claims,
+            Err(refusal) => return refusal.into_response(),
+        };
+    if let Some((_, name)) = ABSENT.iter().find(|(path, _)| *path == service) {
+        let text = format!("{name} is not part of this server");
+        return TwirpError::new(Code::Unavailable, text).into_response();
+    }
+    if service != "livekit.RoomService" {
+        return no_route(&service, &method).into_response();
+    }
+    let encoding = match Encoding::of(&headers) {
+        Ok(encoding) => encoding,
+        Err(error) => return error.into_response(),
+    };
+    match room_service::call(&livekit, &method, encoding, claims.as_ref(), &body).await {
+        Ok(response) => response,
+        Err(error) => error.into_response(),
+    }
+}
+
+fn no_route(service: &str, method: &str) -> TwirpError {
+    TwirpError::new(Code::BadRoute, format!("no handler for path \"/twirp/{service}/{method}\""))
+}

@@ -1,0 +1,114 @@
+//! `bedrud livekit`: the media server alone.
+
+use super::{Context, env, output};
+use crate::config::media::{self, MediaConfig};
+use crate::config::{LogFormat, LogLevel, Logger};
+use crate::observe;
+use crate::server::media_only;
+use anyhow::Context as _;
+use clap::Args;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Flags of the media server; `--config` is LiveKit's YAML here.
+#[derive(Debug, Args)]
+pub struct LiveKitArgs {
+    /// Development mode: key `devkey`, secret `secret`, loopback addresses.
+    #[arg(long)]
+    dev: bool,
+    /// Address to listen on; may be repeated.
+    #[arg(long, value_name = "IP")]
+    bind: Vec<String>,
+    /// Port of HTTP, WebSocket and ICE over TCP; media over UDP uses the same number.
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+    /// Another port for media over UDP.
+    #[arg(long, value_name = "PORT")]
+    udp_port: Option<u16>,
+    /// API keys, `key: secret`, one pair a line. Also: LIVEKIT_KEYS.
+    #[arg(long, value_name = "PAIRS")]
+    keys: Option<String>,
+    /// File with API keys. Also: LIVEKIT_KEY_FILE.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// The configuration itself instead of a file. Also: LIVEKIT_CONFIG.
+    #[arg(long, value_name = "YAML")]
+    config_body: Option<String>,
+    /// Address told to clients. Also: NODE_IP.
+    #[arg(long, value_name = "IP")]
+    node_ip: Option<String>,
+    /// Region told to clients. Also: LIVEKIT_REGION.
+    #[arg(long, value_name = "NAME")]
+    region: Option<String>,
+}
+
+pub(super) fn run(args: &LiveKitArgs, context: &Context) -> anyhow::Result<()> {
+    let body = args.config_body.clone().or_else(|| env("LIVEKIT_CONFIG").filter(|v| !v.is_empty()));
+    let (name, text) = match (&context.config, body) {
+        (Some(path), _) => (path.display().to_string(), Some(crate::config::read_file(path)?)),
+        (None, Some(body)) => ("--config-body".to_owned(), Some(body)),
+        (None, None) => (String::new(), None),
+    };
+    let file = text.as_deref().map(|text| (name.as_str(), text));
+    let loaded = media::read(file, &env, Some("LIVEKIT"), &flags(args))?;
+    let settings = loaded.config;
+    let logger = logger(&settings)?;
+    observe::init(&logger, env(observe::FILTER_VARIABLE).as_deref())?;
+    crate::server::media::warn_inert(&name, &loaded.inert);
+    let json = context.json;
+    let banner = banner(&settings);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(media_only::run(settings, |addresses| started(addresses, &banner, json)))
+}
+
+fn flags(args: &LiveKitArgs) -> Vec<(&'static str, String, String)> {
+    let mut flags = Vec::new();
+    let mut set = |flag, path: &str, value: Option<String>| {
+        if let Some(value) = value {
+            flags.push((flag, path.to_owned(), value));
+        }
+    };
+    set("--dev", "development", args.dev.then(|| "true".to_owned()));
+    set("--bind", "bind_addresses", (!args.bind.is_empty()).then(|| args.bind.join(",")));
+    set("--port", "port", args.port.map(|p| p.to_string()));
+    set("--udp-port", "rtc.udp_port", args.udp_port.map(|p| p.to_string()));
+    set("--keys", "keys", args.keys.clone());
+    set("--key-file", "key_file", args.key_file.as_ref().map(|p| p.display().to_string()));
+    set("--node-ip", "rtc.node_ip", args.node_ip.clone());
+    set("--region", "region", args.region.clone());
+    flags
+}
+
+fn logger(settings: &MediaConfig) -> anyhow::Result<Logger> {
+    use crate::config::setting::Scalar as _;
+    let mut level = LogLevel::Info;
+    let words = [&settings.logging.level, &settings.log_level];
+    if let Some(word) = words.into_iter().find(|w| !w.is_empty()) {
+        level.set_text(word).map_err(anyhow::Error::msg).context("logging.level")?;
+    }
+    let format = if settings.logging.json { LogFormat::Json } else { LogFormat::Text };
+    Ok(Logger { level, format, ..Logger::default() })
+}
+
+fn banner(settings: &MediaConfig) -> String {
+    let mut text = format!("Bedrud {} media server", env!("CARGO_PKG_VERSION"));
+    if settings.development && settings.keys.0.is_empty() {
+        let (key, secret) = media_only::DEV_KEYS;
+        let _ = write!(text, "\n  development mode: API key {key}, API secret {secret}");
+    }
+    text
+}
+
+fn started(addresses: &[SocketAddr], banner: &str, json: bool) {
+    if json {
+        let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        output::success("listening", Some(serde_json::json!({ "addresses": list })), true);
+        return;
+    }
+    let mut text = banner.to_owned();
+    for address in addresses {
+        let _ = write!(text, "\n  listening on {address}");
+    }
+    output::plain(&text);
+}

@@ -1,0 +1,104 @@
+//! From routes to open ports: what the platform and the stand-alone media server have in common.
+
+use super::client_ip::TrustedProxies;
+use super::http::{HttpLimits, RequestIds, Service};
+use super::listen::{Connections, Port, serve};
+use super::shutdown::{Shutdown, signal};
+use crate::config::{Limits, Server};
+use axum::Router;
+use bedrud_media::Sfu;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_rustls::TlsAcceptor;
+
+/// Everything a port needs but its routes.
+pub struct Edge {
+    /// Stops everything.
+    pub shutdown: Shutdown,
+    proxies: Arc<TrustedProxies>,
+    limits: HttpLimits,
+    ids: Arc<RequestIds>,
+    connections: Arc<Connections>,
+    sniff_timeout: Duration,
+    drain: Duration,
+}
+
+impl Edge {
+    /// Limits and proxies of a configuration.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn new(server: &Server) -> anyhow::Result<Self> {
+        let limits: &Limits = &server.limits;
+        let seconds = |n: u64| (n > 0).then(|| Duration::from_secs(n));
+        let drain = Duration::from_secs(limits.drain_timeout);
+        Ok(Self {
+            shutdown: Shutdown::default(),
+            proxies: Arc::new(TrustedProxies::new(&server.trusted_proxies, &server.proxy_header)),
+            limits: HttpLimits {
+                head: seconds(server.read_timeout),
+                answer: seconds(server.write_timeout),
+                head_bytes: limits.header_bytes as usize,
+                drain,
+            },
+            ids: Arc::new(RequestIds::new(u32::from_be_bytes(super::secrets::random_bytes()?))),
+            connections: Connections::new(limits.connections, limits.connections_per_address),
+            sniff_timeout: Duration::from_secs(limits.sniff_timeout),
+            drain,
+        })
+    }
+
+    /// Serves a port until the end.
+    ///
+    /// # Errors
+    /// When the socket cannot be watched.
+    pub fn serve(
+        &self,
+        listener: TcpListener,
+        routes: Router,
+        media: Option<Sfu>,
+        tls: Option<TlsAcceptor>,
+    ) -> anyhow::Result<()> {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let http = Service {
+            routes,
+            proxies: Arc::clone(&self.proxies),
+            limits: self.limits,
+            ids: Arc::clone(&self.ids),
+        };
+        let port = Port {
+            http,
+            media,
+            tls,
+            connections: Arc::clone(&self.connections),
+            sniff_timeout: self.sniff_timeout,
+        };
+        tokio::spawn(serve(listener, Arc::new(port), self.shutdown.guard()));
+        Ok(())
+    }
+
+    /// Waits for a signal, then says goodbye to all meetings, lets open requests finish, and stops. A second signal
+    /// ends the waiting.
+    ///
+    /// # Errors
+    /// When signals cannot be caught.
+    pub async fn run_until_signal(self, media: Sfu) -> anyhow::Result<()> {
+        let name = signal().await?;
+        tracing::info!(signal = name, "stopping");
+        // No new connections and no new joins first, then the meetings, then what is left of the requests.
+        self.shutdown.begin();
+        let drain = self.drain;
+        let orderly = async {
+            media.shutdown(drain).await;
+            if !self.shutdown.finish(drain).await {
+                tracing::warn!("some connections did not end in time");
+            }
+        };
+        tokio::select! {
+            () = orderly => tracing::info!("stopped"),
+            second = signal() => tracing::warn!(signal = second?, "stopped at once"),
+        }
+        Ok(())
+    }
+}

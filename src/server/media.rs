@@ -1,0 +1,157 @@
+//! Settings of the media server, from the platform's configuration and from LiveKit's.
+
+use crate::auth::media_token::ApiKeys;
+use crate::config::media::{self, MediaConfig};
+use crate::config::{Config, read_file};
+use anyhow::bail;
+use bedrud_media::protocol::IceServer;
+use bedrud_media::{Sfu, SfuConfig};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// LiveKit's file of the platform (`livekit.configPath`), or its defaults. Its port, addresses and keys do not count:
+/// the platform has its own.
+///
+/// # Errors
+/// An unreadable file, or keys and values that are refused.
+pub fn of_platform(config: &Config) -> anyhow::Result<MediaConfig> {
+    let path = &config.livekit.config_path;
+    let mut settings = if path.as_os_str().is_empty() {
+        MediaConfig::default()
+    } else {
+        let text = read_file(path)?;
+        let name = path.display().to_string();
+        let loaded = media::read(Some((&name, &text)), &|_| None, None, &[])?;
+        warn_inert(&name, &loaded.inert);
+        loaded.config
+    };
+    if !config.livekit.node_ip.is_empty() {
+        settings.rtc.node_ip.clone_from(&config.livekit.node_ip);
+    }
+    // Moderators of a meeting may ask for sound again.
+    Ok(settings)
+}
+
+/// Names the keys that were read over.
+pub fn warn_inert(file: &str, keys: &[String]) {
+    if !keys.is_empty() {
+        tracing::warn!(file, keys = keys.join(", "), "settings without effect");
+    }
+}
+
+/// Starts the media server beside a TCP listener at `tcp`; media uses the UDP port of the same number unless
+/// `rtc.udp_port` says otherwise.
+///
+/// # Errors
+/// The UDP port is taken, or the system lacks what is needed.
+pub fn start(settings: &MediaConfig, tcp: SocketAddr) -> anyhow::Result<Sfu> {
+    let mut config =
+        SfuConfig::bound_to(SocketAddr::new(tcp.ip(), settings.rtc.udp_port.0.unwrap_or(tcp.port())));
+    config.tcp_port = Some(tcp.port());
+    config.external_ips = addresses(&settings.rtc.node_ip);
+    config.loopback_candidate = settings.rtc.enable_loopback_candidate;
+    let hub = &mut config.hub;
+    let limit = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+    hub.limits.metadata = limit(settings.limit.max_metadata_size);
+    hub.limits.attributes = limit(settings.limit.max_attributes_size);
+    hub.limits.room_name = limit(settings.limit.max_room_name_length);
+    hub.limits.identity = limit(settings.limit.max_participant_identity_length);
+    hub.limits.participant_name = limit(settings.limit.max_participant_name_length);
+    hub.timeouts.empty = Duration::from_secs(settings.room.empty_timeout.into());
+    hub.timeouts.departure = Duration::from_secs(settings.room.departure_timeout.into());
+    if !settings.room.enabled_codecs.0.is_empty() {
+        hub.codecs.clone_from(&settings.room.enabled_codecs.0);
+    }
+    hub.auto_create = settings.room.auto_create;
+    hub.max_participants = settings.room.max_participants;
+    hub.remote_unmute = settings.room.enable_remote_unmute;
+    hub.region.clone_from(&settings.region);
+    hub.ice_servers = ice_servers(settings);
+    Ok(Sfu::start(config)?)
+}
+
+fn ice_servers(settings: &MediaConfig) -> Vec<IceServer> {
+    let stun = settings.rtc.stun_servers.iter().map(|server| IceServer {
+        urls: vec![if server.contains(':') && server.starts_with("stun") {
+            server.clone()
+        } else {
+            format!("stun:{server}")
+        }],
+        ..IceServer::default()
+    });
+    let turn = settings.rtc.turn_servers.0.iter().map(|server| IceServer {
+        urls: vec![server.url.clone()],
+        username: server.username.clone(),
+        credential: server.credential.reveal().to_owned(),
+    });
+    stun.chain(turn).collect()
+}
+
+/// The addresses of a list that was checked before.
+#[must_use]
+pub fn addresses(list: &[String]) -> Vec<IpAddr> {
+    list.iter().filter_map(|ip| ip.trim_matches(['[', ']']).parse().ok()).collect()
+}
+
+/// The API keys of LiveKit's configuration, from `keys` and `key_file`.
+///
+/// # Errors
+/// No key at all, or a key file that cannot be read or that everybody can read.
+pub fn keys(settings: &MediaConfig) -> anyhow::Result<ApiKeys> {
+    let mut keys = ApiKeys::new();
+    let mut add = |map: &crate::config::value::SecretMap| {
+        for (key, secret) in &map.0 {
+            if secret.reveal().len() < crate::config::check::MIN_SECRET_LEN && !settings.development {
+                tracing::warn!(key, "the secret of this API key is shorter than 32 characters");
+            }
+            keys.insert(key.as_str(), secret.reveal());
+        }
+    };
+    add(&settings.keys);
+    let path = &settings.key_file;
+    if !path.as_os_str().is_empty() {
+        use crate::config::setting::Scalar as _;
+        use std::os::unix::fs::PermissionsExt as _;
+        let text = read_file(path)?;
+        if std::fs::metadata(path)?.permissions().mode() & 0o007 != 0 {
+            bail!("{} can be read by everybody (chmod o= {})", path.display(), path.display());
+        }
+        let mut map = crate::config::value::SecretMap::default();
+        map.set_text(&text).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
+        add(&map);
+    }
+    if keys.is_empty() {
+        bail!(
+            "no API keys: give --keys \"key: secret\", LIVEKIT_KEYS, or `keys` in the configuration; --dev uses devkey and secret"
+        );
+    }
+    Ok(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_files_must_be_private() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys.yaml");
+        std::fs::write(&path, "a: 0123456789abcdef0123456789abcdef\n").unwrap();
+        let settings = MediaConfig { key_file: path.clone(), ..MediaConfig::default() };
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o604)).unwrap();
+        assert!(keys(&settings).unwrap_err().to_string().contains("chmod"));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(keys(&settings).unwrap().secret("a").is_some());
+        let none = keys(&MediaConfig::default()).unwrap_err().to_string();
+        assert!(none.contains("LIVEKIT_KEYS"), "{none}");
+    }
+
+    #[test]
+    fn servers_are_told_as_clients_read_them() {
+        let mut settings = MediaConfig::default();
+        settings.rtc.stun_servers = vec!["stun.example.org:3478".into(), "stun:other:1".into()];
+        let urls: Vec<_> = ice_servers(&settings).into_iter().flat_map(|s| s.urls).collect();
+        assert_eq!(urls, ["stun:stun.example.org:3478", "stun:other:1"]);
+    }
+}

@@ -1,0 +1,103 @@
+//! `bedrud livekit`: the media server without the platform, run the way `livekit-server` is.
+
+use super::edge::Edge;
+use super::{listen, media, router};
+use crate::config::Server;
+use crate::config::media::MediaConfig;
+use crate::livekit::LiveKit;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Key and secret of `--dev`.
+pub const DEV_KEYS: (&str, &str) = ("devkey", "secret");
+
+/// Runs until a signal. `ready` is told the addresses that are listened on.
+///
+/// # Errors
+/// What cannot be started: no keys, ports taken.
+pub async fn run(mut settings: MediaConfig, ready: impl FnOnce(&[SocketAddr])) -> anyhow::Result<()> {
+    if settings.development && settings.keys.0.is_empty() && settings.key_file.as_os_str().is_empty() {
+        let (key, secret) = DEV_KEYS;
+        settings.keys.0.insert(key.to_owned(), crate::config::Secret::new(secret));
+    }
+    let keys = media::keys(&settings)?;
+    let edge = Edge::new(&Server::default())?;
+
+    let ips = bind_ips(&settings);
+    let mut listeners = Vec::new();
+    let mut port = settings.port;
+    for (i, ip) in ips.iter().enumerate() {
+        match listen::bind(SocketAddr::new(*ip, port)) {
+            Ok(listener) => {
+                // The other addresses take the port the system chose for the first.
+                port = listener.local_addr()?.port();
+                listeners.push(listener);
+            }
+            // Hosts without IPv6 have no ::1.
+            Err(error) if i > 0 && settings.development => tracing::debug!("{error:#}"),
+            Err(error) => return Err(error),
+        }
+    }
+    let sfu = media::start(&settings, SocketAddr::new(media_ip(&ips), port))?;
+    if let Some(tcp_port) = settings.rtc.tcp_port.filter(|p| *p != port) {
+        for ip in &ips {
+            listeners.push(listen::bind(SocketAddr::new(*ip, tcp_port))?);
+        }
+    }
+
+    let max_body = settings.limit.max_api_request_body_size as usize;
+    let livekit = LiveKit::new(sfu.clone(), keys, max_body, edge.shutdown.guard());
+    let routes = router::media_only(livekit.router());
+    // The routes hold the only other guard; see that nothing here outlives the end.
+    drop(livekit);
+    let mut addresses = Vec::new();
+    for listener in listeners {
+        addresses.push(listener.local_addr()?);
+        edge.serve(listener, routes.clone(), Some(sfu.clone()), None)?;
+    }
+    drop(routes);
+    ready(&addresses);
+    edge.run_until_signal(sfu).await
+}
+
+/// Addresses to listen on: those of the configuration, loopback in development mode, else all.
+fn bind_ips(settings: &MediaConfig) -> Vec<IpAddr> {
+    // An empty entry means all addresses, as in the reference server.
+    let all = settings.bind_addresses.iter().any(String::is_empty);
+    let ips = media::addresses(&settings.bind_addresses);
+    if !ips.is_empty() && !all {
+        ips
+    } else if settings.development && !all {
+        vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+    } else {
+        vec![Ipv6Addr::UNSPECIFIED.into()]
+    }
+}
+
+/// There is one media socket: at the only address, at IPv4 loopback for loopback addresses, else at all.
+fn media_ip(ips: &[IpAddr]) -> IpAddr {
+    match ips {
+        [ip] => *ip,
+        _ if ips.iter().all(IpAddr::is_loopback) => Ipv4Addr::LOCALHOST.into(),
+        _ => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_follow_the_reference_server() {
+        let ips = |dev, list: &[&str]| {
+            let bind_addresses = list.iter().map(|s| (*s).to_owned()).collect();
+            bind_ips(&MediaConfig { development: dev, bind_addresses, ..MediaConfig::default() })
+        };
+        assert_eq!(ips(false, &[]), [IpAddr::from(Ipv6Addr::UNSPECIFIED)]);
+        assert_eq!(ips(false, &[""]), [IpAddr::from(Ipv6Addr::UNSPECIFIED)]);
+        assert!(ips(true, &[]).iter().all(IpAddr::is_loopback));
+        let one = ips(true, &["192.0.2.1"]);
+        assert_eq!(media_ip(&one), one[0]);
+        assert_eq!(media_ip(&ips(true, &[])), IpAddr::from(Ipv4Addr::LOCALHOST));
+        assert!(media_ip(&ips(false, &["192.0.2.1", "192.0.2.2"])).is_unspecified());
+    }
+}

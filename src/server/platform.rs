@@ -1,0 +1,202 @@
+//! `bedrud run`: from a configuration to a running platform.
+
+use super::data_dir::DataDir;
+use super::edge::Edge;
+use super::health::{Probe, unix_seconds};
+use super::{health, http, listen, media, presence, router, secrets, settings, tls};
+use crate::api::{self, AppParts, AppState, Clock, Entropy, MediaControl};
+use crate::auth::media_token::ApiKeys;
+use crate::config::Config;
+use crate::db::{Moment, Store};
+use crate::domain::{Platform, housekeeping, live, setup};
+use crate::livekit::LiveKit;
+use crate::ui;
+use anyhow::Context as _;
+use axum::Router;
+use axum::extract::Request;
+use bedrud_media::{ServiceRequest, Sfu, protocol as proto};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio_rustls::TlsAcceptor;
+
+/// How often rooms and sessions that ran out are looked for.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+/// A database that does not answer within this time is not ready.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What the operator is told once everything runs.
+#[derive(Debug, Clone)]
+pub struct Started {
+    /// Address bound.
+    pub address: SocketAddr,
+    /// Where people open the web app, best first.
+    pub urls: Vec<String>,
+    /// The link that makes the first administrator, while there is none. A secret.
+    pub setup_link: Option<String>,
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// The certificate is our own.
+    pub self_signed: bool,
+}
+
+/// Runs until a signal. `ready` is called when requests are served.
+///
+/// # Errors
+/// What cannot be started; the message says what to do.
+pub async fn run(mut config: Config, ready: impl FnOnce(&Started)) -> anyhow::Result<()> {
+    let data = DataDir::open(&config.server.data_dir)?;
+    data.path().clone_into(&mut config.server.data_dir);
+    secrets::complete(&mut config, data.path())?;
+    let certificate = match config.tls() {
+        true => Some(tls::files(&config, data.path(), unix_seconds())?),
+        false => None,
+    };
+    let acceptor = match &certificate {
+        Some(files) => Some(TlsAcceptor::from(tls::server_config(files.clone())?)),
+        None => None,
+    };
+    let media_settings = media::of_platform(&config)?;
+
+    // The port first: it is what fails most, and nothing has been touched yet.
+    let listener = listen::bind(config.bind_address())?;
+    let address = listener.local_addr()?;
+    let edge = Edge::new(&config.server)?;
+    let store = Store::open(settings::database(&config)?).await.context(
+        "cannot open the database (see database.* in the configuration, and the rights of the data folder)",
+    )?;
+    let sfu = media::start(&media_settings, address)?;
+    let platform = platform(&config, store, &sfu)?;
+    let app = AppState::new(platform)?;
+    live::reset(app.platform()).await?;
+    let presence = tokio::spawn(presence::follow(Arc::clone(app.platform()), sfu.clone(), sfu.events()));
+    let housekeeper = tokio::spawn(keep_house(Arc::clone(app.platform())));
+    let token = setup::new_token(app.platform()).await?;
+
+    let keys = ApiKeys::one(&config.livekit.api_key, config.livekit.api_secret.reveal());
+    let max_body = media_settings.limit.max_api_request_body_size as usize;
+    let livekit = LiveKit::new(sfu.clone(), keys, max_body, edge.shutdown.guard());
+    let cert_path = certificate.as_ref().map(|files| files.cert.clone());
+    let routes = router::platform(
+        &config,
+        api::router(app.clone()),
+        health::router(probe(app.platform(), &sfu), cert_path),
+        livekit.router(),
+        ui::router(&settings::connect_sources(&config)),
+    );
+    drop(livekit);
+    if certificate.is_some() {
+        redirect_port(&config, &edge, address.port());
+    }
+    edge.serve(listener, routes, Some(sfu.clone()), acceptor)?;
+
+    let urls = settings::urls(&config, address, &sfu);
+    let setup_link = token.zip(urls.first()).map(|(token, url)| format!("{url}/setup?token={token}"));
+    let self_signed = certificate.is_some_and(|files| files.self_signed);
+    ready(&Started { address, urls, setup_link, data_dir: data.path().to_path_buf(), self_signed });
+
+    let ended = edge.run_until_signal(sfu).await;
+    housekeeper.abort();
+    // The last departures belong into the database before it closes.
+    if tokio::time::timeout(Duration::from_secs(2), presence).await.is_err() {
+        tracing::warn!("the last presence changes were not stored");
+    }
+    app.platform().store.close().await;
+    ended
+}
+
+fn platform(config: &Config, store: Store, sfu: &Sfu) -> anyhow::Result<AppParts> {
+    let media = Control { sfu: sfu.clone(), runtime: tokio::runtime::Handle::current() };
+    Ok(AppParts {
+        store,
+        settings: settings::of(config),
+        clock: Clock::new(|| Moment::from_micros(unix_micros())),
+        entropy: Entropy::from_seed(secrets::random_bytes()?),
+        media: Arc::new(media),
+    })
+}
+
+/// What the platform asks of the media server.
+struct Control {
+    sfu: Sfu,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Control {
+    fn spawn(&self, what: &'static str, request: ServiceRequest) {
+        let sfu = self.sfu.clone();
+        self.runtime.spawn(async move {
+            if let Err(error) = sfu.service(request).await {
+                // Mostly: nobody is in that room.
+                tracing::debug!(what, %error, "media server");
+            }
+        });
+    }
+}
+
+impl MediaControl for Control {
+    fn delete_room(&self, room: &str) {
+        let request = proto::DeleteRoomRequest { room: room.to_owned() };
+        self.spawn("delete room", ServiceRequest::DeleteRoom(request));
+    }
+
+    fn send_system(&self, room: &str, payload: Vec<u8>) {
+        let request = proto::SendDataRequest {
+            room: room.to_owned(),
+            data: payload,
+            kind: proto::data_packet::Kind::Reliable as i32,
+            topic: Some("system".to_owned()),
+            ..proto::SendDataRequest::default()
+        };
+        self.spawn("system message", ServiceRequest::SendData(request));
+    }
+}
+
+async fn keep_house(platform: Arc<Platform>) {
+    let mut ticks = tokio::time::interval(HOUSEKEEPING);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = housekeeping::run(&platform).await {
+            tracing::warn!(%error, "housekeeping failed, trying again in a minute");
+        }
+    }
+}
+
+/// Ready when the database answers and the media server runs.
+fn probe(platform: &Arc<Platform>, sfu: &Sfu) -> Probe {
+    let (platform, sfu) = (Arc::clone(platform), sfu.clone());
+    Arc::new(move || {
+        let (platform, sfu) = (Arc::clone(&platform), sfu.clone());
+        Box::pin(async move {
+            match tokio::time::timeout(PING_TIMEOUT, platform.store.ping()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return Err("database unavailable"),
+            }
+            within(PING_TIMEOUT, sfu.stats()).await.flatten().map(|_| ()).ok_or("media server unavailable")
+        })
+    })
+}
+
+async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(limit, work).await.ok()
+}
+
+/// Plain HTTP beside TLS answers with redirects. Without it everything works but old links, so failure is no end.
+fn redirect_port(config: &Config, edge: &Edge, https_port: u16) {
+    let mut address = config.bind_address();
+    address.set_port(config.server.http_port.unwrap_or(80));
+    let routes = Router::new()
+        .fallback(move |request: Request| async move { http::redirect_to_https(&request, Some(https_port)) });
+    let served = listen::bind(address).and_then(|listener| edge.serve(listener, routes, None, None));
+    if let Err(error) = served {
+        tracing::warn!("no redirect from plain HTTP: {error:#} (server.httpPort)");
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the server is the edge")]
+fn unix_micros() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,46 @@
+//! Carries what happens in the rooms into the database.
+
+use crate::domain::Platform;
+use crate::domain::live::{self, Change};
+use bedrud_media::{EventReceiver, ServiceRequest, ServiceResponse, Sfu, SfuEvent, protocol as proto};
+use std::sync::Arc;
+
+/// Follows the media server until its end.
+pub async fn follow(platform: Arc<Platform>, sfu: Sfu, mut events: EventReceiver) {
+    while let Some(event) = events.recv().await {
+        match event {
+            SfuEvent::Room(event) => {
+                if let Some(change) = Change::of(&event) {
+                    live::store(&platform, &change).await;
+                }
+            }
+            SfuEvent::Missed(count) => {
+                tracing::warn!(count, "events of the media server were missed; presence is read anew");
+                if let Err(error) = read_anew(&platform, &sfu).await {
+                    tracing::error!(%error, "presence could not be read anew");
+                }
+            }
+        }
+    }
+}
+
+/// Empties all rooms in the database and fills in who is there. Events that arrive meanwhile are applied after.
+async fn read_anew(platform: &Platform, sfu: &Sfu) -> anyhow::Result<()> {
+    live::reset(platform).await?;
+    let request = ServiceRequest::ListRooms(proto::ListRoomsRequest::default());
+    let ServiceResponse::Rooms(rooms) = sfu.service(request).await? else { return Ok(()) };
+    for room in rooms {
+        let request = proto::ListParticipantsRequest { room: room.name.clone() };
+        let answer = sfu.service(ServiceRequest::ListParticipants(request)).await?;
+        let ServiceResponse::Participants(participants) = answer else { continue };
+        for participant in participants {
+            let change = Change::Connected {
+                room: room.name.clone(),
+                identity: participant.identity,
+                sid: participant.sid,
+            };
+            live::store(platform, &change).await;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! The real binary: start, readiness, restart, signals, messages to the operator.
+
+#[path = "process/bad_start.rs"]
+mod bad_start;
+#[path = "process/livekit.rs"]
+mod livekit;
+#[path = "process/platform.rs"]
+mod platform;
+#[path = "process/server.rs"]
+mod server;

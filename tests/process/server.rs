@@ -1,0 +1,128 @@
+//! A running `bedrud`, ended with the test whatever happens.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+/// Time for anything that should happen soon, generous because tests share the machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Server {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    pub(crate) port: u16,
+}
+
+/// `bedrud` with nothing inherited that could change its configuration.
+pub(crate) fn bedrud(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bedrud"));
+    command.args(args).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs to the end.
+pub(crate) fn output(command: &mut Command) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+/// A port that is free for TCP and UDP alike.
+pub(crate) fn free_port() -> u16 {
+    loop {
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = tcp.local_addr().unwrap().port();
+        if std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+impl Server {
+    /// `bedrud run` on loopback with its data in `data`, announced as JSON.
+    pub(crate) fn run(data: &Path, extra: &[&str]) -> (Self, serde_json::Value) {
+        let port = free_port();
+        let port_text = port.to_string();
+        let mut args = vec!["--json", "run", "--host", "127.0.0.1", "--port", &port_text];
+        args.extend(extra);
+        let mut command = bedrud(&args);
+        command.env("BEDRUD_DATA", data);
+        let mut server = Self::spawn(&mut command, port);
+        let announced = server.announced();
+        (server, announced)
+    }
+
+    pub(crate) fn spawn(command: &mut Command, port: u16) -> Self {
+        Self::spawned(command.stderr(Stdio::inherit()), port)
+    }
+
+    /// With its log in a file.
+    pub(crate) fn spawn_logged(command: &mut Command, port: u16, log: &Path) -> Self {
+        Self::spawned(command.stderr(std::fs::File::create(log).unwrap()), port)
+    }
+
+    fn spawned(command: &mut Command, port: u16) -> Self {
+        let mut child = command.spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Self { child, stdout, port }
+    }
+
+    /// The one JSON object printed once it is ready.
+    pub(crate) fn announced(&mut self) -> serde_json::Value {
+        let mut text = String::new();
+        loop {
+            let before = text.len();
+            self.stdout.read_line(&mut text).unwrap();
+            assert!(text.len() > before, "ended before it was ready: {text}");
+            if text.ends_with("}\n") && text.lines().last() == Some("}") {
+                return serde_json::from_str(&text).unwrap();
+            }
+        }
+    }
+
+    /// Status, head and body of an HTTP/1.1 exchange.
+    pub(crate) fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (u16, String, String) {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut head =
+            format!("{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{}\r\nconnection: close\r\n", self.port);
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
+        (status, head.to_ascii_lowercase(), body.to_owned())
+    }
+
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
+        let (status, _, body) = self.request("GET", path, &[], "");
+        (status, body)
+    }
+
+    /// Sends a signal and waits for the end.
+    pub(crate) fn end(mut self, signal: &str) -> ExitStatus {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
