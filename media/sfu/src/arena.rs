@@ -64,6 +64,11 @@ impl<T> Arena<T> {
         self.entries.len() - self.free.len()
     }
 
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn capacity(&self) -> usize {
+        self.entries.capacity()
+    }
+
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.entries.iter_mut().filter_map(|e| e.value.as_mut())
     }

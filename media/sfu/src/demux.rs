@@ -77,6 +77,11 @@ impl AddressMap {
         self.owners.len()
     }
 
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn capacity(&self) -> usize {
+        self.owners.capacity()
+    }
+
     /// Gives memory back after many transports left.
     pub(crate) fn shrink(&mut self) {
         if self.owners.capacity() > 64 + 4 * self.owners.len() {

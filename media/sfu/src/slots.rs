@@ -21,7 +21,7 @@ impl<T> Slots<T> {
     }
 
     /// Places the table has memory for.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "test-util"))]
     pub(crate) fn places(&self) -> usize {
         self.entries.len()
     }
@@ -34,6 +34,10 @@ impl<T> Slots<T> {
     pub(crate) fn get_mut(&mut self, id: TransportId) -> Option<&mut T> {
         let (epoch, value) = self.entries.get_mut(id.slot as usize)?.as_mut()?;
         (*epoch == id.epoch).then_some(value)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.entries.iter().flatten().map(|(_, value)| &**value)
     }
 
     /// Epoch of the present tenant of a slot.

@@ -23,6 +23,12 @@ impl Shard {
         self.install(now, id, path, Srtp { sender, receiver })
     }
 
+    /// Places all tables have memory for.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.table_capacity()
+    }
+
     /// Fixes the first sequence number, timestamp and picture id of down tracks added from now on.
     pub fn set_start_values(&mut self, seq: u16, timestamp: u32, picture: u16) {
         self.fix_start_values(StartValues { seq, timestamp, picture });

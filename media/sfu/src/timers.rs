@@ -39,6 +39,11 @@ impl Timers {
         self.heap.len()
     }
 
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn capacity(&self) -> usize {
+        self.heap.capacity()
+    }
+
     /// Forgets entries of transports for which `live` is false.
     pub(crate) fn retain(&mut self, live: impl Fn(TransportId) -> bool) {
         self.heap.retain(|Reverse((_, id))| live(*id));

@@ -68,6 +68,7 @@ impl Shard {
             up_tracks: self.ups.len(),
             down_tracks: self.downs.len(),
             addresses: self.addresses.len(),
+            ssrcs: self.peers.iter().map(|p| p.ssrcs.len() + p.down_ssrcs.len()).sum(),
             timers: self.timers.len(),
             ..self.stats
         }

@@ -162,7 +162,7 @@ impl Shard {
         self.orphans.extend(peer.outbox);
         self.dirty.retain(|d| *d != id);
         self.addresses.shrink();
-        if self.timers.len() > 64 + TIMER_SLACK * self.peers.len() {
+        if self.peers.len() == 0 || self.timers.len() > 64 + TIMER_SLACK * self.peers.len() {
             let peers = &self.peers;
             self.timers.retain(|id| peers.get(id).is_some());
         }
@@ -185,6 +185,19 @@ impl Shard {
         self.emit(Event::Connected { id, path: selected(&path) });
         self.retarget_downs(now, id);
         true
+    }
+
+    pub(crate) fn table_capacity(&self) -> usize {
+        self.peers.places()
+            + self.ups.capacity()
+            + self.downs.capacity()
+            + self.addresses.capacity()
+            + self.up_ids.capacity()
+            + self.down_ids.capacity()
+            + self.timers.capacity()
+            + self.dirty.capacity()
+            + self.audible.capacity()
+            + self.orphans.capacity()
     }
 
     pub(crate) fn fix_start_values(&mut self, values: crate::downtrack::forwarder::StartValues) {
