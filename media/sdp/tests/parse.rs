@@ -168,6 +168,29 @@ fn mangled() -> impl Strategy<Value = String> {
     })
 }
 
+/// A real description with a few lines dropped, doubled, exchanged or damaged: mostly still an offer or answer.
+fn edited() -> impl Strategy<Value = String> {
+    let edit = (0..5_u8, any::<prop::sample::Index>(), any::<prop::sample::Index>(), "[ -~]{0,3}");
+    (prop::sample::select(all_fixtures()), prop::collection::vec(edit, 0..6)).prop_map(
+        |((_, text), edits)| {
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            for (what, at, other, insert) in edits {
+                let (i, j) = (at.index(lines.len()), other.index(lines.len()));
+                match what {
+                    0 if lines.len() > 1 => drop(lines.remove(i)),
+                    1 => lines.insert(i, lines[j].clone()),
+                    2 => lines.swap(i, j),
+                    _ => {
+                        let cut = other.index(lines[i].len() + 1);
+                        lines[i].insert_str(cut, &insert);
+                    }
+                }
+            }
+            lines.join("\r\n") + "\r\n"
+        },
+    )
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -188,17 +211,28 @@ proptest! {
     }
 
     #[test]
-    fn negotiation_survives_mangled_descriptions(text in mangled()) {
+    fn edited_descriptions_are_answered_or_refused_and_never_confuse_the_session(
+        first in edited(), second in edited(), mangled in mangled(),
+    ) {
         for single in [false, true] {
             let mut answerer = common::answerer(single);
-            answerer.add_track(common::track("TR_a", &[common::plain(bedrud_rtp::Codec::Opus)], 1));
-            if answerer.apply_offer(&text).is_ok() {
+            for (i, offer) in [&first, &mangled, &second, &first].into_iter().enumerate() {
+                let sid = format!("TR_{i}");
+                answerer.add_track(common::track(&sid, &[common::plain(bedrud_rtp::Codec::Vp8)], 2 * i as u32));
+                let Ok(parsed) = answerer.apply_offer(offer) else { continue };
                 let answer = answerer.answer(&common::local(0), &Default::default()).unwrap();
-                SessionDescription::parse(&answer.sdp).unwrap();
+                let sdp = common::assert_well_formed(&answer.sdp);
+                prop_assert_eq!(sdp.media.len(), SessionDescription::parse(offer).unwrap().media.len());
+                prop_assert_eq!(answer.sections.len(), parsed.sections.len());
+                prop_assert!(single || answer.mid_to_track_id.is_empty());
+                answerer.take_requirement();
             }
         }
         let mut offerer = common::offerer(Default::default());
+        offerer.add_track(common::track("TR_v", &[common::plain(bedrud_rtp::Codec::Vp8)], 1)).unwrap();
         offerer.create_offer(&common::local(0)).unwrap();
-        let _ = offerer.apply_answer(&text);
+        for answer in [&mangled, &first, &second] {
+            let _ = offerer.apply_answer(answer);
+        }
     }
 }

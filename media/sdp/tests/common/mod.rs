@@ -117,12 +117,13 @@ pub(crate) fn assert_well_formed(sdp: &str) -> SessionDescription {
     let parsed = SessionDescription::parse(sdp).unwrap();
     assert_eq!(parsed.to_string(), sdp);
     for (i, section) in parsed.media.iter().enumerate() {
-        let bundled = parsed.bundle.contains(&section.mid.unwrap());
-        assert_eq!(bundled, !section.is_rejected(), "section {i}");
+        let bundled = section.mid.is_some_and(|mid| parsed.bundle.contains(&mid));
+        let alone = parsed.media.len() == 1 && parsed.bundle.is_empty();
+        assert_eq!(bundled || alone && section.port != 0, !section.is_rejected(), "section {i}");
     }
     let tag = parsed.bundle.first();
     for section in parsed.media.iter().filter(|s| !s.is_rejected()) {
-        assert_eq!(section.candidates.is_empty(), section.mid.as_ref() != tag);
+        assert_eq!(section.candidates.is_empty(), tag.is_some() && section.mid.as_ref() != tag);
         assert!(section.transport.ice.is_some() && section.transport.setup.is_some());
     }
     parsed
