@@ -67,7 +67,7 @@ impl Room {
     /// A message arrived on `_reliable` or `_lossy`.
     pub(crate) fn on_data(&mut self, cx: &mut Cx<'_>, pid: Pid, channel: DataChannel, payload: &Bytes) {
         let Some(p) = self.get_mut(pid) else { return };
-        if !p.permission.can_publish_data {
+        if !p.permission.can_publish_data || payload.is_empty() {
             return;
         }
         let Ok(mut packet) = DataPacket::decode(payload.as_ref()) else {

@@ -81,8 +81,8 @@ impl Room {
         let room = self.key;
         let Some(p) = self.get_mut(pid) else { return };
         if p.single_pc {
+            // It offers by itself now; what it was asked for before may never have reached it.
             p.publisher.answerer.reset_requirement();
-            self.schedule_negotiation(cx, pid);
             return;
         }
         let Some(s) = &mut p.subscriber else { return };

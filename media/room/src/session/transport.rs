@@ -60,7 +60,7 @@ impl Room {
         let Some(p) = self.get_mut(pid) else { return };
         let Some(link) = p.link_mut(id) else { return };
         link.silent = false;
-        if p.links().all(|l| !l.silent) {
+        if p.links().all(|l| !l.silent && !l.closed) {
             cx.cancel_timer(self.key, Some(pid), Timer::Failed);
             // Its socket may still be on the way back: it keeps the time it was given only while the path is dead.
             cx.cancel_timer(self.key, Some(pid), Timer::Resume);

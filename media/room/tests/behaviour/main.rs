@@ -1,0 +1,21 @@
+//! The control plane as clients see it: a hub, a shard that says yes to everything, and clients that speak the
+//! signalling protocol, all on a virtual clock.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(unreachable_pub, missing_docs, reason = "tests")]
+#![allow(deprecated, reason = "deprecated fields are part of what older clients read")]
+
+mod client;
+mod data;
+mod hostile;
+mod join;
+mod leave;
+mod permissions;
+mod publish;
+mod quality;
+mod resume;
+mod rooms;
+mod sdp;
+mod service;
+mod shard;
+mod subscribe;
+mod world;

@@ -1,0 +1,151 @@
+use crate::world::{World, join};
+use bedrud_room::{HubStats, RoomEvent, ServiceRequest};
+use bedrud_sfu::Event;
+use livekit_protocol::signal_request::Message as Request;
+use livekit_protocol::signal_response::Message;
+use livekit_protocol::{CreateRoomRequest, DeleteRoomRequest, DisconnectReason, RoomConfiguration};
+use std::time::Duration;
+
+fn leave(w: &mut World, name: &str) {
+    w.send(name, Request::Leave(Default::default()));
+}
+
+#[test]
+fn room_closes_a_while_after_the_last_one_left() {
+    let mut w = World::new();
+    w.join("alice", join(false));
+    let sid = w.client("alice").join_response().room.as_ref().unwrap().sid.clone();
+    leave(&mut w, "alice");
+    w.advance(Duration::from_secs(19));
+    assert_eq!(w.hub.stats().rooms, 1);
+    w.advance(Duration::from_secs(2));
+    assert_eq!(w.hub.stats(), HubStats::default());
+    assert!(w.events.iter().any(|e| matches!(e, RoomEvent::RoomFinished { room } if room.sid == sid)));
+}
+
+#[test]
+fn room_that_nobody_joins_closes_after_its_empty_timeout() {
+    let mut w = World::new();
+    let request = CreateRoomRequest { name: "room".into(), empty_timeout: 60, ..Default::default() };
+    w.service(ServiceRequest::CreateRoom(Box::new(request))).unwrap();
+    w.advance(Duration::from_secs(59));
+    assert_eq!(w.hub.stats().rooms, 1);
+    w.advance(Duration::from_secs(2));
+    assert_eq!(w.hub.stats(), HubStats::default());
+}
+
+#[test]
+fn somebody_coming_back_keeps_the_room() {
+    let mut w = World::new();
+    w.join("alice", join(false));
+    leave(&mut w, "alice");
+    w.advance(Duration::from_secs(10));
+    w.join("bob", join(false));
+    w.advance(Duration::from_secs(60));
+    assert_eq!(w.hub.stats().rooms, 1);
+}
+
+#[test]
+fn agents_and_recorders_do_not_keep_a_room_open() {
+    let mut w = World::new();
+    w.join("alice", join(false));
+    w.join("agent", join(true).grant(|g| g.agent = true));
+    leave(&mut w, "alice");
+    w.advance(Duration::from_secs(21));
+    assert_eq!(w.client("agent").leave().unwrap().reason, DisconnectReason::RoomClosed as i32);
+    assert_eq!(w.hub.stats(), HubStats::default());
+}
+
+#[test]
+fn deleted_room_tells_everyone_and_a_new_room_of_the_name_is_another() {
+    let mut w = World::new();
+    w.join("alice", join(false));
+    w.publish("alice", "cam", true);
+    let transport = w.client("alice").subscriber.unwrap();
+    let old = w.client("alice").join_response().room.as_ref().unwrap().sid.clone();
+    w.service(ServiceRequest::DeleteRoom(DeleteRoomRequest { room: "room".into() })).unwrap();
+    assert_eq!(w.client("alice").leave().unwrap().reason, DisconnectReason::RoomDeleted as i32);
+    assert_eq!(w.hub.stats(), HubStats::default());
+    w.join("bob", join(false));
+    assert_ne!(w.client("bob").join_response().room.as_ref().unwrap().sid, old);
+    w.shard_event(Event::Disconnected { id: transport });
+    w.advance(Duration::from_secs(30));
+    assert_eq!(w.hub.stats().participants, 1, "news about the old room does not reach the new one");
+    w.join("alice2", join(false));
+    assert_eq!(w.hub.stats().participants, 2);
+}
+
+#[test]
+fn token_may_describe_the_room_it_creates() {
+    let mut w = World::new();
+    let config = RoomConfiguration {
+        metadata: "m".into(),
+        departure_timeout: 5,
+        max_participants: 1,
+        ..Default::default()
+    };
+    w.join(
+        "alice",
+        join(false).with(|p| {
+            p.claims.sub = "alice".into();
+            p.claims.room_config = Some(config);
+        }),
+    );
+    let room = w.client("alice").join_response().room.clone().unwrap();
+    assert_eq!((room.metadata.as_str(), room.departure_timeout, room.max_participants), ("m", 5, 1));
+    w.join("bob", join(false));
+    assert!(w.client("bob").leave().is_some());
+}
+
+#[test]
+fn counts_follow_within_five_seconds() {
+    let mut w = World::new();
+    w.join("alice", join(false));
+    w.join("bob", join(false));
+    w.publish("bob", "mic", false);
+    w.advance(Duration::from_secs(5));
+    let room = w.client("alice").find(|m| match m {
+        Message::RoomUpdate(u) => u.room.clone(),
+        _ => None,
+    });
+    let room = room.unwrap();
+    assert_eq!((room.num_participants, room.num_publishers), (2, 1));
+}
+
+#[test]
+fn three_hundred_joins_and_leaves_leave_nothing_behind() {
+    let mut w = World::new();
+    let names: Vec<&'static str> = (0..300).map(|i| &*format!("p{i}").leak()).collect();
+    for (i, name) in names.iter().enumerate() {
+        w.join(name, join(i % 2 == 0));
+        if i % 3 == 0 {
+            w.publish(name, "cam", true);
+        }
+        if i >= 4 {
+            let old = names[i - 4];
+            match i % 4 {
+                0 => leave(&mut w, old),
+                1 => {
+                    let id = if i % 2 == 0 { w.client(old).publisher } else { w.client(old).subscriber };
+                    w.drop_socket(old);
+                    if let Some(id) = id.filter(|id| w.shard.transports.contains_key(id)) {
+                        w.shard_event(Event::Disconnected { id });
+                    }
+                }
+                2 => {
+                    w.rejoin(old, old, join(true));
+                    leave(&mut w, old);
+                }
+                _ => leave(&mut w, old),
+            }
+        }
+    }
+    for name in names {
+        if w.client(name).conn.is_some() && w.client(name).closed.is_none() {
+            leave(&mut w, name);
+        }
+    }
+    w.advance(Duration::from_secs(90));
+    assert_eq!(w.hub.stats(), HubStats::default());
+    assert!(w.shard.transports.is_empty() && w.shard.ups.is_empty() && w.shard.downs.is_empty());
+}

@@ -1,0 +1,110 @@
+//! A shard without packets: it remembers what it was told and reports success.
+
+use bedrud_room::{Input, ShardId};
+use bedrud_sfu::{
+    Command, DataChannel, DownTrackConfig, DownTrackId, Event, SelectedPath, TransportId, UpTrackConfig,
+    UpTrackId,
+};
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Default)]
+pub struct Shard {
+    pub transports: BTreeMap<TransportId, Transport>,
+    pub ups: BTreeMap<UpTrackId, UpTrackConfig>,
+    pub muted: BTreeSet<UpTrackId>,
+    pub downs: BTreeMap<DownTrackId, DownTrackConfig>,
+    /// Everything sent on data channels.
+    pub sent: Vec<(TransportId, DataChannel, Bytes)>,
+    /// False: clients never get through.
+    pub reachable: bool,
+}
+
+#[derive(Default, Clone)]
+pub struct Transport {
+    pub ufrags: Vec<String>,
+    pub connected: bool,
+    pub tcp_only: bool,
+    pub cap: Option<u64>,
+}
+
+impl Shard {
+    pub fn new() -> Self {
+        Self { reachable: true, ..Self::default() }
+    }
+
+    /// Obeys, and returns what the shard would report.
+    pub fn obey(&mut self, command: Command) -> Vec<Event> {
+        match command {
+            Command::OpenTransport { id, local_ice } => {
+                assert_eq!(TransportId::from_ufrag(local_ice.ufrag.as_bytes()), Some(id));
+                let transport = Transport { ufrags: vec![local_ice.ufrag], ..Transport::default() };
+                assert!(self.transports.insert(id, transport).is_none(), "transport ids are not reused");
+            }
+            Command::SetRemote { id, remote } => return self.set_remote(id, remote.sctp),
+            Command::SetLocalIce { id, local_ice } => self.transport(id).ufrags.push(local_ice.ufrag),
+            Command::SetTcpOnly { id, tcp_only } => self.transport(id).tcp_only = tcp_only,
+            Command::SendData { id, channel, payload } => self.sent.push((id, channel, payload)),
+            Command::CloseTransport { id } => {
+                self.transports.remove(&id).expect("open");
+                self.downs.retain(|_, d| d.transport != id);
+                self.ups.retain(|_, u| u.transport != id);
+            }
+            Command::SetUpTrack(config) => {
+                assert!(!config.layers.is_empty() && !config.payload_types.is_empty());
+                assert!(self.transports.contains_key(&config.transport));
+                self.ups.insert(config.id, config);
+            }
+            Command::RemoveUpTrack { id } => {
+                self.ups.remove(&id).expect("published");
+                self.downs.retain(|_, d| d.source != id);
+            }
+            Command::MuteUpTrack { id, muted: true } => drop(self.muted.insert(id)),
+            Command::MuteUpTrack { id, .. } => drop(self.muted.remove(&id)),
+            Command::AddDownTrack(config) => {
+                assert!(self.ups.contains_key(&config.source), "subscribed to a track that exists");
+                assert!(self.transports.contains_key(&config.transport));
+                assert!(!config.payload_types.is_empty());
+                assert!(self.downs.insert(config.id, config).is_none());
+            }
+            Command::SetDownTrack { id, settings } => {
+                self.downs.get_mut(&id).expect("subscribed").settings = settings;
+            }
+            Command::RemoveDownTrack { id } => drop(self.downs.remove(&id)),
+            Command::SetEgressCap { id, bits_per_second } => self.transport(id).cap = bits_per_second,
+            Command::SetExtensions { .. }
+            | Command::OpenDataChannel { .. }
+            | Command::RequestKeyFrame { .. } => {}
+        }
+        Vec::new()
+    }
+
+    fn set_remote(&mut self, id: TransportId, sctp: bool) -> Vec<Event> {
+        let reachable = self.reachable;
+        let t = self.transport(id);
+        if t.connected || !reachable {
+            return Vec::new();
+        }
+        t.connected = true;
+        let path = SelectedPath { tcp: t.tcp_only, remote: "192.0.2.7:5000".parse().unwrap() };
+        let mut events = vec![Event::Connected { id, path }];
+        if sctp {
+            events.extend(DataChannel::ALL.map(|channel| Event::ChannelOpen { id, channel }));
+        }
+        events
+    }
+
+    pub fn transport(&mut self, id: TransportId) -> &mut Transport {
+        self.transports.get_mut(&id).expect("transport is open")
+    }
+
+    /// Transport a description of ours leads to.
+    pub fn by_sdp(sdp: &str) -> TransportId {
+        let ufrag = crate::sdp::attribute(sdp, "ice-ufrag").expect("ufrag");
+        TransportId::from_ufrag(ufrag.as_bytes()).expect("our ufrag")
+    }
+}
+
+pub fn report(event: Event) -> Input {
+    Input::Shard { shard: ShardId(0), event }
+}
