@@ -174,7 +174,7 @@ impl Publisher {
 
     pub fn step(&mut self, _now: Instant, ms: u64, out: &mut Vec<(Path, Vec<u8>)>) {
         let period = if self.video { 33 } else { 20 };
-        if ms % period == 0 && !self.paused {
+        if ms.is_multiple_of(period) && !self.paused {
             for i in 0..self.layers.len() {
                 if self.layers[i].active {
                     self.frame(i, ms, out);

@@ -154,7 +154,7 @@ impl Subscriber {
 
     pub fn step(&mut self, ms: u64, out: &mut Vec<(Path, Vec<u8>)>) {
         let mut buf = Vec::new();
-        if ms % 10 == 0 && self.send_nacks {
+        if ms.is_multiple_of(10) && self.send_nacks {
             let lost = self.missing(ms);
             if !lost.is_empty() {
                 rtcp::write_receiver_report(&mut buf, 1, &[]);
