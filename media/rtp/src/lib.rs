@@ -23,7 +23,7 @@ mod write;
 pub use codec::{Codec, MediaKind};
 pub use extension::{
     AbsCaptureTime, AudioLevelValue, ExtensionIter, HeaderExtensions, ONE_BYTE_PROFILE, PlayoutDelay,
-    RawExtension, TWO_BYTE_PROFILE,
+    RawExtension, TWO_BYTE_PROFILE, abs_send_time,
 };
 pub use extmap::{Extension, ExtensionMap};
 pub use header::{FIXED_HEADER_LEN, RtpError, RtpHeader, peek_ssrc};

@@ -72,6 +72,11 @@ impl NackGenerator {
             return found.is_ok_and(|at| self.missing.remove(at).is_some());
         }
         self.highest = Some(ext_seq);
+        // On the wire a number this far back would mean a newer packet.
+        while self.missing.front().is_some_and(|m| ext_seq - m.ext_seq >= 0x8000) {
+            self.missing.pop_front();
+            self.given_up += 1;
+        }
         let limit = self.config.max_missing as u64;
         let gap = ext_seq - highest - 1;
         // Of a huge gap only the newest part can be remembered.
@@ -221,6 +226,15 @@ mod tests {
         assert!(!nack.on_packet((1 << 40) - 101, t));
         nack.forget_before(1 << 40);
         assert_eq!(nack.missing(), 0);
+    }
+
+    #[test]
+    fn numbers_half_the_range_back_are_not_asked_for() {
+        let (t, mut nack) = (start(), NackGenerator::new(NackConfig::default()));
+        nack.on_packet(1, t);
+        nack.on_packet(3, t);
+        nack.on_packet(2 + 0x8000, t);
+        assert!(!poll(&mut nack, t + ms(20)).contains(&2));
     }
 
     proptest! {

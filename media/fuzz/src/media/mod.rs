@@ -1,0 +1,11 @@
+//! Entries of the media plane.
+
+pub mod feedback;
+pub mod framing;
+pub mod kind;
+pub mod rtcp;
+pub mod rtp;
+pub mod sdp;
+pub mod signal;
+pub mod sniff;
+pub mod srtp;

@@ -1,0 +1,5 @@
+//! The platform's demultiplexer.
+#![allow(dead_code)]
+
+#[path = "../../../src/server/sniff.rs"]
+pub mod sniff;
