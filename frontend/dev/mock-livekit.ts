@@ -3,6 +3,7 @@
  * up and their pictures are drawn on canvases. How many there are comes from `?people=` in the address, a shared
  * screen from `?screen=1`. `window.__mock` lets tests play connection events.
  */
+// biome-ignore lint/style/useNodejsImportProtocol: the package of this name that livekit-client brings, not Node's module.
 import EventEmitter from 'events';
 
 // The enums are the library's own, so that no value can differ.

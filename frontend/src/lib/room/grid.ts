@@ -21,7 +21,7 @@ const gap = 10;
 const minTile = { width: 150, height: 100 };
 const mostPerPage = 25;
 /** How wide and how narrow a tile may get. */
-const aspect = { widest: 16 / 9, narrowest: 3 / 4 };
+const aspect = { widest: 16 / 9, narrowest: 3 / 4, narrowestInLandscape: 4 / 3 };
 
 /** Puts `stageCount` large and `restCount` other tiles into the space; `page` counts from 0. */
 export function place(stageCount: number, restCount: number, width: number, height: number, page: number): Placement {
@@ -76,7 +76,8 @@ function pack(count: number, area: Rect, limitAspect = true): Rect[] {
 	const rows = Math.ceil(count / columns);
 	const cellWidth = (area.width - gap * (columns - 1)) / columns;
 	const cellHeight = (area.height - gap * (rows - 1)) / rows;
-	const height = limitAspect ? Math.min(cellHeight, cellWidth / aspect.narrowest) : cellHeight;
+	const narrowest = area.width > area.height ? aspect.narrowestInLandscape : aspect.narrowest;
+	const height = limitAspect ? Math.min(cellHeight, cellWidth / narrowest) : cellHeight;
 	const width = limitAspect ? Math.min(cellWidth, height * aspect.widest) : cellWidth;
 	const top = area.y + (area.height - rows * height - (rows - 1) * gap) / 2;
 	return Array.from({ length: count }, (_, i) => {
