@@ -32,6 +32,22 @@ export default defineConfig(async ({ mode }) => ({
 		assetsInlineLimit: 0,
 		modulePreload: { polyfill: false },
 		reportCompressedSize: false,
+		chunkSizeWarningLimit: 600,
+		rolldownOptions: {
+			output: {
+				// Few files for the first visit: what every page needs is one, the pages before a meeting another.
+				codeSplitting: {
+					groups: [
+						{
+							name: 'core',
+							test: /node_modules\/(svelte|esm-env|clsx)\/|src\/app\/|src\/lib\/(api|i18n|storage|ui)\/|src\/lib\/room\/name|src\/lib\/state\/(announcer|session|settings|theme|toasts)|src\/app\.css|src\/theme\.css|src\/App\.svelte|src\/routes\/(\w+\.svelte|home\/|auth\/)/,
+							priority: 3,
+						},
+						{ name: 'livekit', test: /node_modules/, priority: 2 },
+					],
+				},
+			},
+		},
 	},
 	server: {
 		port: 5173,

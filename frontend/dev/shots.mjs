@@ -14,15 +14,17 @@ const signIn = async (page) => {
 	await page.click(id('login-submit'));
 	await page.waitForURL('**/dashboard');
 };
-const join = (query, camera = true) => async (page) => {
-	await signIn(page);
-	await page.goto(`${base}/m/weekly-planning${query}`);
-	if (camera) await page.click(id('prejoin-camera'));
-	await page.waitForTimeout(600);
-	await page.click(id('prejoin-join'));
-	await page.waitForSelector(id('room'));
-	await page.waitForTimeout(900);
-};
+const join =
+	(query, camera = true) =>
+	async (page) => {
+		await signIn(page);
+		await page.goto(`${base}/m/weekly-planning${query}`);
+		if (camera) await page.click(id('prejoin-camera'));
+		await page.waitForTimeout(600);
+		await page.click(id('prejoin-join'));
+		await page.waitForSelector(id('room'));
+		await page.waitForTimeout(900);
+	};
 
 const screens = {
 	home: (page) => page.goto(base),
@@ -121,7 +123,12 @@ for (const [name, visit] of Object.entries(screens)) {
 	if (only && !only.split(',').some((part) => name.startsWith(part))) continue;
 	for (const [size, viewport] of Object.entries(sizes)) {
 		for (const colorScheme of (process.env.SCHEMES ?? 'light,dark').split(',')) {
-			const context = await browser.newContext({ viewport, colorScheme, isMobile: size === 'phone', hasTouch: size === 'phone' });
+			const context = await browser.newContext({
+				viewport,
+				colorScheme,
+				isMobile: size === 'phone',
+				hasTouch: size === 'phone',
+			});
 			const page = await context.newPage();
 			page.on('pageerror', (error) => console.error(name, size, error.message));
 			page.on('console', (message) => {

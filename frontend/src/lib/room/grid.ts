@@ -14,6 +14,8 @@ export interface Placement {
 	/** How many small tiles fit on a page, and how many pages that makes. */
 	perPage: number;
 	pages: number;
+	/** Height of the strip of small tiles below the large ones, 0 when there is none. */
+	below: number;
 }
 
 const gap = 10;
@@ -25,10 +27,11 @@ const aspect = { widest: 16 / 9, narrowest: 3 / 4, narrowestInLandscape: 4 / 3 }
 
 /** Puts `stageCount` large and `restCount` other tiles into the space; `page` counts from 0. */
 export function place(stageCount: number, restCount: number, width: number, height: number, page: number): Placement {
-	if (width <= 0 || height <= 0) return { stage: [], rest: [], perPage: 1, pages: 1 };
+	if (width <= 0 || height <= 0) return { stage: [], rest: [], perPage: 1, pages: 1, below: 0 };
 	if (stageCount === 0) return gridOnly(restCount, { x: 0, y: 0, width, height }, page);
-	if (restCount === 0)
-		return { stage: pack(stageCount, { x: 0, y: 0, width, height }), rest: [], perPage: 1, pages: 1 };
+	if (restCount === 0) {
+		return { stage: pack(stageCount, { x: 0, y: 0, width, height }, false), rest: [], perPage: 1, pages: 1, below: 0 };
+	}
 	return width > height * 1.1
 		? stripAtSide(stageCount, restCount, width, height, page)
 		: stripBelow(stageCount, restCount, width, height, page);
@@ -36,7 +39,13 @@ export function place(stageCount: number, restCount: number, width: number, heig
 
 function gridOnly(count: number, area: Rect, page: number): Placement {
 	const perPage = Math.max(1, Math.min(count, fitting(area), mostPerPage));
-	return { stage: [], rest: pack(onPage(count, perPage, page), area), perPage, pages: pagesOf(count, perPage) };
+	return {
+		stage: [],
+		rest: pack(onPage(count, perPage, page), area),
+		perPage,
+		pages: pagesOf(count, perPage),
+		below: 0,
+	};
 }
 
 function stripAtSide(stageCount: number, restCount: number, width: number, height: number, page: number): Placement {
@@ -51,7 +60,7 @@ function stripAtSide(stageCount: number, restCount: number, width: number, heigh
 		...tile,
 	}));
 	const stage = pack(stageCount, { x: 0, y: 0, width: width - stripWidth - gap, height }, false);
-	return { stage, rest, perPage, pages: pagesOf(restCount, perPage) };
+	return { stage, rest, perPage, pages: pagesOf(restCount, perPage), below: 0 };
 }
 
 function stripBelow(stageCount: number, restCount: number, width: number, height: number, page: number): Placement {
@@ -66,19 +75,14 @@ function stripBelow(stageCount: number, restCount: number, width: number, height
 		...tile,
 	}));
 	const stage = pack(stageCount, { x: 0, y: 0, width, height: height - tileHeight - gap }, false);
-	return { stage, rest, perPage, pages: pagesOf(restCount, perPage) };
+	return { stage, rest, perPage, pages: pagesOf(restCount, perPage), below: tileHeight + gap };
 }
 
-/** The columns and rows that give each tile the largest picture; an incomplete last row is centred. */
+/** The columns and rows that give each tile the largest area; an incomplete last row is centred. */
 function pack(count: number, area: Rect, limitAspect = true): Rect[] {
 	if (count === 0) return [];
-	const columns = bestColumns(count, area);
+	const { columns, width, height } = bestShape(count, area, limitAspect);
 	const rows = Math.ceil(count / columns);
-	const cellWidth = (area.width - gap * (columns - 1)) / columns;
-	const cellHeight = (area.height - gap * (rows - 1)) / rows;
-	const narrowest = area.width > area.height ? aspect.narrowestInLandscape : aspect.narrowest;
-	const height = limitAspect ? Math.min(cellHeight, cellWidth / narrowest) : cellHeight;
-	const width = limitAspect ? Math.min(cellWidth, height * aspect.widest) : cellWidth;
 	const top = area.y + (area.height - rows * height - (rows - 1) * gap) / 2;
 	return Array.from({ length: count }, (_, i) => {
 		const row = Math.floor(i / columns);
@@ -88,18 +92,33 @@ function pack(count: number, area: Rect, limitAspect = true): Rect[] {
 	});
 }
 
-function bestColumns(count: number, area: Rect): number {
-	let best = { columns: 1, size: -1 };
+interface Shape {
+	columns: number;
+	width: number;
+	height: number;
+}
+
+function bestShape(count: number, area: Rect, limitAspect: boolean): Shape {
+	let best = { ...shape(count, 1, area, limitAspect), size: -1 };
 	for (let columns = 1; columns <= count; columns++) {
-		const rows = Math.ceil(count / columns);
-		const width = (area.width - gap * (columns - 1)) / columns;
-		const height = (area.height - gap * (rows - 1)) / rows;
-		const picture = Math.min(width, height * aspect.widest);
-		// At equal size, fewer empty places win.
-		const size = picture * picture * (1 - (columns * rows - count) * 0.002);
-		if (size > best.size) best = { columns, size };
+		const tile = shape(count, columns, area, limitAspect);
+		if (columns > 1 && limitAspect && tile.width < minTile.width) break;
+		// A large tile is judged by the picture in it, not by the bars around it; at equal size fewer gaps win.
+		const picture = limitAspect ? tile.width * tile.height : Math.min(tile.width, tile.height * aspect.widest) ** 2;
+		const size = picture * (1 - (columns * Math.ceil(count / columns) - count) * 0.002);
+		if (size > best.size) best = { ...tile, size };
 	}
-	return best.columns;
+	return best;
+}
+
+function shape(count: number, columns: number, area: Rect, limitAspect: boolean): Shape {
+	const rows = Math.ceil(count / columns);
+	const cellWidth = (area.width - gap * (columns - 1)) / columns;
+	const cellHeight = (area.height - gap * (rows - 1)) / rows;
+	if (!limitAspect) return { columns, width: cellWidth, height: cellHeight };
+	const narrowest = area.width > area.height ? aspect.narrowestInLandscape : aspect.narrowest;
+	const height = Math.min(cellHeight, cellWidth / narrowest);
+	return { columns, width: Math.min(cellWidth, height * aspect.widest), height };
 }
 
 function fitting(area: Rect): number {

@@ -149,9 +149,9 @@ export class CallState {
 	}
 
 	#data(payload: Uint8Array, participant: RemoteParticipant | undefined, topic: string | undefined): void {
-		if (topic === 'system') return this.#system(payload, participant !== undefined);
-		if (topic === 'stage') return this.#stage.receive(payload);
-		this.chat.receive(topic, payload, participant && this.#person(participant));
+		if (topic === 'system') this.#system(payload, participant !== undefined);
+		else if (topic === 'stage') this.#stage.receive(payload);
+		else this.chat.receive(topic, payload, participant && this.#person(participant));
 	}
 
 	#system(payload: Uint8Array, fromParticipant: boolean): void {
@@ -166,9 +166,8 @@ export class CallState {
 	#disconnected(reason: DisconnectReason | undefined): void {
 		if (this.#leaving) return;
 		const means = this.#banned ? 'banned' : disconnectMeans(reason);
-		if (means !== 'rejoin') return this.#end(means);
-		if (this.link === 'connecting' || this.#rejoin) return;
-		void this.#comeBack();
+		if (means !== 'rejoin') this.#end(means);
+		else if (this.link !== 'connecting' && !this.#rejoin) void this.#comeBack();
 	}
 
 	async #comeBack(): Promise<void> {
@@ -219,7 +218,10 @@ export class CallState {
 
 	#add(participant: Participant): void {
 		const known = this.people.get(participant.identity);
-		if (known?.participant === participant) return known.refresh();
+		if (known?.participant === participant) {
+			known.refresh();
+			return;
+		}
 		known?.dispose();
 		const state = new ParticipantState(participant);
 		this.people.set(participant.identity, state);

@@ -24,7 +24,10 @@ export class RoomUi {
 	}
 
 	toggle(panel: Panel): void {
-		if (this.panel === panel) return this.closePanel();
+		if (this.panel === panel) {
+			this.closePanel();
+			return;
+		}
 		this.#opener = document.activeElement as HTMLElement | null;
 		this.panel = panel;
 		this.call.chat.setOpen(panel === 'chat');

@@ -32,7 +32,7 @@ function pushLink(spans: Span[], found: string): number {
 
 /** One to three emoji and nothing else: shown large. */
 export function isBigEmoji(text: string): boolean {
-	return /^(?:\p{Extended_Pictographic}[\p{Emoji_Modifier}\ufe0f\u200d\p{Extended_Pictographic}]*\s*){1,3}$/u.test(
+	return /^(?:\p{Extended_Pictographic}(?:\p{Emoji_Modifier}|\ufe0f|\u200d\p{Extended_Pictographic})*\s*){1,3}$/u.test(
 		text.trim(),
 	);
 }
