@@ -1,5 +1,5 @@
 //! A call through the facade: real sockets, real signalling messages, an independent WebRTC implementation.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod peer;
 

@@ -3,6 +3,7 @@
     dead_code,
     unreachable_pub,
     clippy::unwrap_used,
+    clippy::panic,
     clippy::disallowed_methods,
     reason = "a test bench"
 )]
@@ -40,7 +41,6 @@ pub struct Pc {
     pub data: Vec<(String, Vec<u8>)>,
     pub channels: HashMap<String, ChannelId>,
     labels: HashMap<ChannelId, String>,
-    ssrc_kinds: HashMap<u32, MediaKind>,
 }
 
 impl Pc {
@@ -65,7 +65,6 @@ impl Pc {
             data: vec![],
             channels: HashMap::new(),
             labels: HashMap::new(),
-            ssrc_kinds: HashMap::new(),
         }
     }
 
@@ -112,18 +111,10 @@ impl Pc {
             Event::ChannelData(d) => self.data.push((self.labels[&d.id].clone(), d.data)),
             Event::KeyframeRequest(_) => self.key_frame_requests += 1,
             Event::RtpPacket(p) => {
-                let ssrc = *p.header.ssrc;
-                let kind = *self.ssrc_kinds.entry(ssrc).or_insert_with(|| {
-                    let mid = p.header.ext_vals.mid.or_else(|| {
-                        self.media.keys().copied().find(|m| {
-                            self.rtc
-                                .direct_api()
-                                .stream_rx_by_mid(*m, None)
-                                .is_some_and(|s| *s.ssrc() == ssrc)
-                        })
-                    });
-                    mid.and_then(|m| self.media.get(&m).copied()).unwrap_or(MediaKind::Audio)
-                });
+                let pt = p.header.payload_type;
+                let codecs = self.rtc.codec_config().params();
+                let audio = codecs.iter().any(|c| c.pt() == pt && c.spec().codec.is_audio());
+                let kind = if audio { MediaKind::Audio } else { MediaKind::Video };
                 self.received.entry(kind).or_default().push(p.payload.to_vec());
             }
             _ => {}
@@ -391,6 +382,22 @@ impl Peer {
         }
     }
 
+    /// For failures.
+    pub fn summary(&self) -> String {
+        let pc = |pc: &Pc| {
+            let counts = [MediaKind::Audio, MediaKind::Video].map(|k| pc.payloads(k));
+            format!(
+                "connected {} media {counts:?} data {} asked {}",
+                pc.connected,
+                pc.data.len(),
+                pc.key_frame_requests
+            )
+        };
+        let sent: Vec<_> = self.sending.iter().map(|s| (s.kind, s.seq - 1000)).collect();
+        let (publisher, subscriber) = (pc(&self.publisher), pc(&self.subscriber));
+        format!("{}: sent {sent:?}, publisher {publisher}, subscriber {subscriber}", self.identity)
+    }
+
     /// A few milliseconds of life.
     pub async fn turn(&mut self) {
         self.publisher.turn();
@@ -420,14 +427,18 @@ fn payload_type(rtc: &Rtc, mid: Mid, kind: MediaKind) -> Option<Pt> {
         .params()
         .iter()
         .find(|p| wanted.contains(&p.pt()) && p.spec().codec.is_audio() == (kind == MediaKind::Audio))
-        .map(|p| p.pt())
+        .map(str0m::format::PayloadParams::pt)
 }
 
 /// Runs all peers until `done`, at most 20 seconds.
 pub async fn run_until(peers: &mut [&mut Peer], what: &str, done: impl Fn(&[&mut Peer]) -> bool) {
     let limit = Instant::now() + Duration::from_secs(20);
     while !done(peers) {
-        assert!(Instant::now() < limit, "never: {what}");
+        assert!(
+            Instant::now() < limit,
+            "never: {what}; {:?}",
+            peers.iter().map(|p| p.summary()).collect::<Vec<_>>()
+        );
         for peer in peers.iter_mut() {
             peer.turn().await;
         }
