@@ -9,20 +9,15 @@ pub struct ShardConfig {
     pub shard: u16,
     /// Most transports at a time; further ones are refused.
     pub max_transports: usize,
-    /// Most learned addresses per transport; the oldest is forgotten.
-    pub max_addresses: usize,
     /// Most SSRCs of one transport that belong to no known track yet.
     pub max_unknown_ssrcs: usize,
     /// Packets kept per video stream for retransmission, a power of two.
     pub video_ring: usize,
     /// Packets kept per audio stream, a power of two.
     pub audio_ring: usize,
-    /// A transport that has not connected after this time is closed.
+    /// A transport without a remote description after this time is closed. The limits of connected transports are
+    /// those of the transport configuration.
     pub connect_timeout: Duration,
-    /// A connected transport without a check for this time is closed.
-    pub idle_timeout: Duration,
-    /// No authenticated check for this time: [`crate::Event::Disconnected`].
-    pub disconnect_after: Duration,
     /// Distance of transport-wide feedback messages.
     pub twcc_interval: Duration,
     /// Distance of receiver reports.
@@ -58,13 +53,10 @@ impl Default for ShardConfig {
         Self {
             shard: 0,
             max_transports: 20_000,
-            max_addresses: 16,
             max_unknown_ssrcs: 32,
-            video_ring: 1024,
+            video_ring: 512,
             audio_ring: 128,
             connect_timeout: Duration::from_secs(30),
-            idle_timeout: Duration::from_secs(60),
-            disconnect_after: Duration::from_secs(10),
             twcc_interval: Duration::from_millis(50),
             report_interval: Duration::from_secs(1),
             sender_report_interval: Duration::from_secs(3),

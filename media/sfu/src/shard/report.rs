@@ -40,12 +40,13 @@ impl Shard {
     fn report_stats(&mut self, now: Instant) {
         let (mut up, mut down) = (Vec::new(), Vec::new());
         for track in self.ups.iter_mut() {
-            let plis = std::mem::take(&mut track.stats_plis);
+            // Requests are per track: they are counted with its first layer.
+            let mut plis = std::mem::take(&mut track.stats_plis);
             let rtt = self.peers.get(track.transport).and_then(|p| p.rtt);
             for layer in &mut track.layers {
                 if let Some(stream) = layer.stream.as_deref_mut() {
                     let mut figures = stream.take_stats();
-                    figures.plis = plis;
+                    figures.plis = std::mem::take(&mut plis);
                     figures.rtt_ms = rtt.map(|r| r.as_secs_f32() * 1000.0);
                     up.push((track.id, layer.config.spatial, figures));
                 }

@@ -142,10 +142,14 @@ impl UpTrack {
         }
     }
 
-    /// Best live layer at or below `max`; above it only when nothing at or below lives.
+    /// Best live layer at or below `max`; above it only when nothing at or below lives. When nothing lives at all (a
+    /// still screen, say), the layers that once did count.
     pub(crate) fn best_live(&self, max: u8) -> Option<u8> {
-        let live = || self.layers.iter().filter(|l| l.is_live()).map(|l| l.config.spatial);
-        live().filter(|s| *s <= max).max().or_else(|| live().min())
+        let best = |usable: fn(&Layer) -> bool| {
+            let all = || self.layers.iter().filter(move |l| usable(l)).map(|l| l.config.spatial);
+            all().filter(|s| *s <= max).max().or_else(|| all().min())
+        };
+        best(Layer::is_live).or_else(|| best(|l| l.stream.is_some()))
     }
 
     /// The layer with this spatial index.

@@ -73,6 +73,21 @@ pub fn path(slot: u32) -> Path {
     }
 }
 
+/// An audio subscription of the client in `slot`.
+pub fn audio_down(slot: u32, source: UpTrackId) -> DownTrackConfig {
+    DownTrackConfig {
+        id: DownTrackId(u64::from(slot)),
+        transport: tid(slot),
+        source,
+        mid: bedrud_rtp::Mid::new("d0").unwrap(),
+        ssrc: 0x3000_0000 + slot,
+        rtx_ssrc: None,
+        cname: "cname".to_owned(),
+        payload_types: vec![publisher::audio_pt(111, bedrud_rtp::Codec::Opus, true)],
+        settings: DownTrackSettings { paused: false, max_spatial: 0, max_temporal: 0 },
+    }
+}
+
 /// Both ends and the wires between.
 pub struct World {
     pub shard: Shard,
