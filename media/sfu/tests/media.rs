@@ -436,3 +436,41 @@ fn statistics_come_every_interval_and_add_up() {
     assert_eq!(events, 2);
     assert!((290..=330).contains(&packets), "{packets}");
 }
+
+#[test]
+fn a_narrow_path_gets_the_layer_that_fits_and_more_when_it_widens() {
+    let (mut w, _) = video_world(24, 3, 1);
+    w.run(4000);
+    assert_eq!(w.subscribers[0].received.values().last().unwrap().content().0, 2);
+    w.down_capacity = Some(400_000);
+    w.run(10_000);
+    let lost = w.overflowed;
+    w.run(5000);
+    let recent: Vec<u8> = w.subscribers[0]
+        .received
+        .values()
+        .rev()
+        .filter(|r| !r.empty)
+        .take(30)
+        .map(|r| r.content().0)
+        .collect();
+    assert!(recent.iter().all(|l| *l == 0), "{recent:?}");
+    assert!(w.overflowed - lost < 40, "{} lost after adapting", w.overflowed - lost);
+    w.down_capacity = None;
+    w.run(30_000);
+    assert_eq!(w.subscribers[0].received.values().last().unwrap().content().0, 2);
+}
+
+#[test]
+fn a_closed_tcp_path_stops_media_until_the_next_check() {
+    let (mut w, _) = video_world(25, 1, 1);
+    w.run(1000);
+    let before = w.shard.stats();
+    let now = w.now;
+    w.shard.path_closed(now, path(1));
+    w.run(30);
+    let count = w.subscribers[0].datagrams;
+    w.run(500);
+    assert_eq!(w.subscribers[0].datagrams, count);
+    assert_eq!(w.shard.stats().addresses, before.addresses - 1);
+}

@@ -98,6 +98,10 @@ pub struct World {
     pub events: Vec<Event>,
     pub up_loss: u32,
     pub down_loss: u32,
+    /// Bits per second of the way down, with a queue of 300 ms; more is lost.
+    pub down_capacity: Option<u64>,
+    link_free: Instant,
+    pub overflowed: u64,
     pub delay: Duration,
     pub rng: Lcg,
     batch: SendBatch,
@@ -122,6 +126,9 @@ impl World {
             events: Vec::new(),
             up_loss: 0,
             down_loss: 0,
+            down_capacity: None,
+            link_free: now,
+            overflowed: 0,
             delay: Duration::from_millis(15),
             rng: Lcg(seed),
             batch: SendBatch::default(),
@@ -244,9 +251,21 @@ impl World {
         self.shard.flush(self.now, &mut self.batch);
         for run in self.batch.runs() {
             for segment in run.segments() {
-                if !self.rng.chance(self.down_loss) {
-                    self.down.push_back((self.now + self.delay, run.path, segment.to_vec()));
+                if self.rng.chance(self.down_loss) {
+                    continue;
                 }
+                let mut leaves = self.now;
+                if let Some(capacity) = self.down_capacity {
+                    if self.link_free > self.now + Duration::from_millis(300) {
+                        self.overflowed += 1;
+                        continue;
+                    }
+                    let bits = (segment.len() as u64 + 28) * 8;
+                    self.link_free =
+                        self.link_free.max(self.now) + Duration::from_micros(bits * 1_000_000 / capacity);
+                    leaves = self.link_free;
+                }
+                self.down.push_back((leaves + self.delay, run.path, segment.to_vec()));
             }
         }
     }
