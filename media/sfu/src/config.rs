@@ -44,7 +44,8 @@ pub struct ShardConfig {
     pub max_bitrate: u64,
     /// Lowest egress estimate, bits per second.
     pub min_bitrate: u64,
-    /// Most events waiting for [`crate::Shard::poll_event`]; beyond it statistics and levels are dropped.
+    /// Most events waiting for [`crate::Shard::poll_event`]. Beyond it statistics, levels and lossy messages are dropped
+    /// and a transport that sends another reliable message is closed.
     pub max_events: usize,
 }
 

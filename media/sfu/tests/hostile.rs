@@ -141,3 +141,38 @@ fn three_hundred_transports_leave_nothing_behind() {
         assert!(w.shard.capacity() < 2048, "{}", w.shard.capacity());
     }
 }
+
+#[test]
+fn a_stream_that_starts_over_with_every_packet_is_limited() {
+    let mut w = World::new(5);
+    let (tx, _rx) = w.connect(0);
+    w.command(Command::SetUpTrack(bedrud_sfu::UpTrackConfig {
+        id: bedrud_sfu::UpTrackId(1),
+        transport: tid(0),
+        kind: bedrud_rtp::MediaKind::Video,
+        mid: bedrud_rtp::Mid::new("v0").unwrap(),
+        payload_types: vec![vp8_pt(true)],
+        layers: vec![bedrud_sfu::UpLayer { spatial: 0, rid: None, ssrc: None, rtx_ssrc: None }],
+    }));
+    for n in 0..1000u32 {
+        let header = bedrud_rtp::OutHeader {
+            marker: false,
+            pt: 96,
+            seq: 1,
+            timestamp: 0,
+            ssrc: 10 + n,
+            padding: false,
+            extensions: bedrud_rtp::OutExtensions { mid: bedrud_rtp::Mid::new("v0"), ..Default::default() },
+        };
+        let mut out = Vec::new();
+        let written = header.write(&mut out, &support::extensions());
+        out.extend([0; 20]);
+        tx.seal_rtp(&mut out, 0, written.header_len, 1).unwrap();
+        w.inject(path(0), out);
+    }
+    w.run(1);
+    let started = w.events.iter().filter(|e| matches!(e, bedrud_sfu::Event::UpLayerStarted { .. })).count();
+    assert!((1..=4).contains(&started), "{started}");
+    let stats = w.shard.stats();
+    assert!(stats.drops.get(DropReason::Limit) >= 990 && stats.ssrcs <= 2, "{stats:?}");
+}

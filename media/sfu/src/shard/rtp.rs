@@ -162,6 +162,10 @@ impl Shard {
         let fresh = layer.stream.as_ref().is_none_or(|s| s.ssrc != ssrc || s.is_restart(packet.ext_seq));
         let mut started = fresh;
         let mut revived = false;
+        if fresh && !layer.may_start(now) {
+            self.stats.drops.add(DropReason::Limit);
+            return false;
+        }
         if fresh {
             layer.generation = layer.generation.wrapping_add(1);
             layer.stream = Some(Box::new(Stream::new(now, ssrc, layer.generation, pt, ring)));

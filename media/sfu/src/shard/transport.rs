@@ -7,7 +7,7 @@ use crate::path::{Path, Proto};
 use crate::peer::Srtp;
 use crate::stats::DropReason;
 use bedrud_rtp::SrtpKeys;
-use bedrud_transport::{SrtpKeying, TransportOutput};
+use bedrud_transport::{DataChannel, SrtpKeying, TransportOutput};
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -65,7 +65,19 @@ impl Shard {
                 TransportOutput::ChannelOpen(channel) => self.emit(Event::ChannelOpen { id, channel }),
                 TransportOutput::ChannelClosed(channel) => self.emit(Event::ChannelClosed { id, channel }),
                 TransportOutput::Data { channel, bytes } => {
-                    self.emit(Event::Data { id, channel, payload: bytes });
+                    let full = self.events.len() >= self.config.max_events;
+                    if !full {
+                        self.emit(Event::Data { id, channel, payload: bytes });
+                        continue;
+                    }
+                    // Nobody takes messages. Lossy ones may be lost; a reliable one must not vanish in a connection
+                    // that goes on.
+                    self.drop_packet(DropReason::EventOverflow);
+                    if channel == DataChannel::Reliable {
+                        peer_close(self, now, id);
+                        self.emit(Event::Closed { id, reason: CloseReason::SlowConsumer });
+                        return;
+                    }
                 }
                 TransportOutput::Closed { reason } => {
                     self.remove_peer(id);
@@ -144,8 +156,20 @@ impl Shard {
         }
     }
 
+    /// Keeps the last datagrams of a transport that ends.
+    fn drain_sends(&mut self, id: TransportId) {
+        while let Some(output) = self.peers.get_mut(id).and_then(|p| p.transport.poll_output()) {
+            if let TransportOutput::Send { proto, destination, bytes } = output
+                && let Some(to) = self.path_to(id, proto, destination, None)
+            {
+                self.orphans.push((to, bytes));
+            }
+        }
+    }
+
     /// Removes a transport and everything that hangs on it.
     pub(super) fn remove_peer(&mut self, id: TransportId) {
+        self.drain_sends(id);
         let Some(peer) = self.peers.get_mut(id) else { return };
         let (ups, downs) = (std::mem::take(&mut peer.ups), std::mem::take(&mut peer.downs));
         for key in ups {
@@ -167,6 +191,13 @@ impl Shard {
             self.timers.retain(|id| peers.get(id).is_some());
         }
     }
+}
+
+fn peer_close(shard: &mut Shard, now: Instant, id: TransportId) {
+    if let Some(peer) = shard.peers.get_mut(id) {
+        peer.transport.close(now);
+    }
+    shard.remove_peer(id);
 }
 
 fn selected(path: &Path) -> SelectedPath {

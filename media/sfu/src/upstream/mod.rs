@@ -13,7 +13,12 @@ use crate::ids::{TransportId, UpTrackId};
 use bedrud_rtp::{MediaKind, Mid, Pt, Rid, Ssrc};
 use key_frame::KeyFrameRequests;
 use level::AudioMeter;
+use std::time::{Duration, Instant};
 use stream::Stream;
+
+/// Streams a layer may begin within [`START_WINDOW`].
+const MAX_STARTS: u32 = 4;
+const START_WINDOW: Duration = Duration::from_secs(2);
 
 /// One simulcast layer (the only layer of a track that is not simulcast).
 #[derive(Debug)]
@@ -28,11 +33,32 @@ pub(crate) struct Layer {
     pub(crate) stream: Option<Box<Stream>>,
     /// Number of streams the layer has had.
     pub(crate) generation: u32,
+    /// Streams begun in the present window.
+    starts: (Option<Instant>, u32),
 }
 
 impl Layer {
     fn new(config: UpLayer) -> Self {
-        Self { config, ssrc: config.ssrc, rtx_ssrc: config.rtx_ssrc, stream: None, generation: 0 }
+        Self {
+            config,
+            ssrc: config.ssrc,
+            rtx_ssrc: config.rtx_ssrc,
+            stream: None,
+            generation: 0,
+            starts: (None, 0),
+        }
+    }
+
+    /// Whether a new stream may begin now. A publisher may change its SSRC or start over, but not with every packet:
+    /// each start takes memory and an event.
+    pub(crate) fn may_start(&mut self, now: Instant) -> bool {
+        let (since, count) = &mut self.starts;
+        if since.is_none_or(|t| now.saturating_duration_since(t) >= START_WINDOW) {
+            *since = Some(now);
+            *count = 0;
+        }
+        *count += 1;
+        *count <= MAX_STARTS
     }
 
     /// Packets arrive.
