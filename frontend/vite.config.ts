@@ -6,6 +6,24 @@ import { precompress } from './build/precompress.ts';
 import { prepaint } from './build/prepaint.ts';
 
 const server = process.env.BEDRUD_URL ?? 'http://localhost:8090';
+const proxy = {
+	'/api': server,
+	'/uploads': server,
+	'/livekit': { target: server, ws: true },
+	'/rtc': { target: server, ws: true },
+};
+const policy = [
+	"default-src 'none'",
+	"script-src 'self' 'wasm-unsafe-eval'",
+	"style-src 'self'",
+	"img-src 'self' data: blob:",
+	"media-src 'self' blob:",
+	`connect-src 'self' ${server} ${server.replace(/^http/, 'ws')}`,
+	"manifest-src 'self'",
+	"worker-src 'self' blob:",
+	"base-uri 'none'",
+	"form-action 'self'",
+].join('; ');
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 export default defineConfig(async ({ mode }) => ({
@@ -49,17 +67,8 @@ export default defineConfig(async ({ mode }) => ({
 			},
 		},
 	},
-	server: {
-		port: 5173,
-		proxy:
-			mode === 'mock'
-				? {}
-				: {
-						'/api': server,
-						'/uploads': server,
-						'/livekit': { target: server, ws: true },
-						'/rtc': { target: server, ws: true },
-					},
-	},
+	server: { port: 5173, proxy: mode === 'mock' ? {} : proxy },
+	// A finished build with the server's own policy: what that refuses must be seen before it is embedded.
+	preview: { port: 4173, proxy, headers: { 'Content-Security-Policy': policy } },
 	test: { include: ['tests/**/*.test.ts'], environment: 'node' },
 }));

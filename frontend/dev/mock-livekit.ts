@@ -9,6 +9,7 @@ import EventEmitter from 'events';
 // The enums are the library's own, so that no value can differ.
 export {
 	ConnectionQuality,
+	DefaultReconnectPolicy,
 	DisconnectReason,
 	ParticipantEvent,
 	RoomEvent,

@@ -1,5 +1,5 @@
+import { safeRedirect } from '../lib/redirect';
 import { session } from '../lib/state/session.svelte';
-import { safeRedirect } from './router.svelte';
 import type { Access } from './routes';
 
 /** Where to send a visitor who may not see a page, or null. Reads the session, so it re-runs when that changes. */

@@ -40,8 +40,3 @@ export function interceptLinks(event: MouseEvent): void {
 	event.preventDefault();
 	navigate(link.pathname + link.search + link.hash);
 }
-
-/** Only a path of this site is accepted as the place to go to after sign-in. */
-export function safeRedirect(value: string | null, fallback: string): string {
-	return value && /^\/(?![/\\])/.test(value) ? value : fallback;
-}

@@ -8,6 +8,12 @@ export interface PlainError {
 
 /** Server texts of single fields and rules, with the words we show instead. */
 const known: [RegExp, MessageKey][] = [
+	[/room name must be at least/i, 'error.roomNameShort'],
+	[/room name must be at most/i, 'error.roomNameLong'],
+	[/room name must contain/i, 'error.roomNameChars'],
+	[/room with this name already exists/i, 'error.roomNameTaken'],
+	[/room limit reached/i, 'error.roomLimit'],
+	[/maxParticipants/i, 'error.roomSize'],
 	[/invalid credentials/i, 'error.credentials'],
 	[/verify your email/i, 'error.verifyEmail'],
 	[/invalid email/i, 'error.email'],
@@ -21,12 +27,6 @@ const known: [RegExp, MessageKey][] = [
 	[/guest login is currently disabled/i, 'error.guestsClosed'],
 	[/invite token is required/i, 'error.inviteNeeded'],
 	[/invite token/i, 'error.inviteBad'],
-	[/room name must be at least/i, 'error.roomNameShort'],
-	[/room name must be at most/i, 'error.roomNameLong'],
-	[/room name must contain/i, 'error.roomNameChars'],
-	[/room with this name already exists/i, 'error.roomNameTaken'],
-	[/room limit reached/i, 'error.roomLimit'],
-	[/maxParticipants/i, 'error.roomSize'],
 	[/deactivated/i, 'error.deactivated'],
 ];
 

@@ -1,9 +1,11 @@
 import { en } from './en';
+import { formatMessage, type MessageParams } from './format';
+
+export type { MessageParams };
 
 /** Keys are the English catalogue's, so a missing or misspelt key is a compile error. */
 export type MessageKey = keyof typeof en;
 export type Catalogue = Record<MessageKey, string>;
-export type MessageParams = Record<string, string | number>;
 
 const loaders: Record<string, () => Promise<Catalogue>> = {
 	en: async () => en,
@@ -15,16 +17,6 @@ let locale = $state('en');
 /** The message of `key`; `{name}` is filled from `params`, `{count|one form|other form}` picks by plural rule. */
 export function t(key: MessageKey, params?: MessageParams): string {
 	return formatMessage(catalogue[key], locale, params);
-}
-
-export function formatMessage(pattern: string, language: string, params?: MessageParams): string {
-	return pattern.replace(/\{(\w+)(?:\|([^|{}]*)\|([^|{}]*))?\}/g, (_, name: string, one?: string, other?: string) => {
-		const value = params?.[name];
-		if (value === undefined) return '';
-		if (one === undefined || other === undefined) return String(value);
-		const form = new Intl.PluralRules(language).select(Number(value)) === 'one' ? one : other;
-		return form.replaceAll('#', new Intl.NumberFormat(language).format(Number(value)));
-	});
 }
 
 export function currentLocale(): string {

@@ -19,7 +19,7 @@ export type LinkEvent =
 	| 'retry'
 	| 'settled';
 
-/** The first `lost` after the cut, in milliseconds. */
+/** How long a break may last before the person is told that it looks bad, in milliseconds. */
 export const lostAfterMs = 30_000;
 
 export function nextLink(link: Link, event: LinkEvent): Link {
@@ -31,11 +31,11 @@ export function nextLink(link: Link, event: LinkEvent): Link {
 		case 'reconnecting':
 			return link === 'ok' || link === 'back' || link === 'signal' ? 'media' : link;
 		case 'reconnected':
-			return link === 'signal' || link === 'media' ? 'back' : link;
+			return link === 'ok' || link === 'connecting' ? link : 'back';
 		case 'cut':
 			return link === 'lost' ? 'lost' : 'rejoin';
 		case 'gave-up':
-			return link === 'rejoin' ? 'lost' : link;
+			return link === 'signal' || link === 'media' || link === 'rejoin' ? 'lost' : link;
 		case 'retry':
 			return link === 'lost' ? 'rejoin' : link;
 		case 'settled':

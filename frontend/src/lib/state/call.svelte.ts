@@ -1,11 +1,18 @@
-import { type DisconnectReason, type Participant, type RemoteParticipant, Room, RoomEvent } from 'livekit-client';
+import {
+	DefaultReconnectPolicy,
+	type DisconnectReason,
+	type Participant,
+	type RemoteParticipant,
+	Room,
+	RoomEvent,
+} from 'livekit-client';
 import { SvelteMap } from 'svelte/reactivity';
 import { api } from '../api';
 import type { JoinResponse } from '../api/types';
 import { t } from '../i18n/index.svelte';
 import { deviceProblem } from '../room/device-errors';
 import { disconnectMeans } from '../room/disconnect';
-import { type Link, type LinkEvent, nextLink } from '../room/link';
+import { type Link, type LinkEvent, lostAfterMs, nextLink } from '../room/link';
 import type { EndReason } from '../room/machine';
 import { mergeMetadata } from '../room/metadata';
 import { decodeSystem } from '../wire/system';
@@ -21,6 +28,8 @@ import { StageVoice } from './stage-voice';
 import { toasts } from './toasts.svelte';
 
 const backShownMs = 3000;
+/** Waits between LiveKit's own tries, in milliseconds. When they are used up we enter anew, with a fresh token. */
+const reconnectDelays = [0, 300, 1000, 2000, 3000, 3000, 3000, 3000, 3000];
 
 export interface EnterOptions {
 	name: string;
@@ -47,6 +56,7 @@ export class CallState {
 	#rejoin: Rejoin | null = null;
 	#leaving = false;
 	#banned = false;
+	#lostTimer: ReturnType<typeof setTimeout> | undefined;
 	#stage: StageVoice;
 
 	constructor(
@@ -59,6 +69,7 @@ export class CallState {
 			adaptiveStream: true,
 			dynacast: true,
 			disconnectOnPageLeave: true,
+			reconnectPolicy: new DefaultReconnectPolicy(reconnectDelays),
 			audioCaptureDefaults: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
 		});
 		this.layout = new LayoutState(() => this.list);
@@ -93,9 +104,11 @@ export class CallState {
 		this.onended('left');
 	}
 
+	/** Tries at once: skips the present wait, or gives up LiveKit's own tries and enters the room anew. */
 	retryNow(): void {
 		this.#step('retry');
-		this.#rejoin?.now();
+		if (this.#rejoin) this.#rejoin.now();
+		else void this.#comeBack();
 	}
 
 	async startAudio(): Promise<void> {
@@ -106,6 +119,7 @@ export class CallState {
 	dispose(): void {
 		this.#leaving = true;
 		this.#rejoin?.stop();
+		this.#stopLostTimer();
 		this.room.removeAllListeners();
 		void this.room.disconnect();
 		for (const person of this.people.values()) person.dispose();
@@ -166,6 +180,8 @@ export class CallState {
 	#disconnected(reason: DisconnectReason | undefined): void {
 		if (this.#leaving) return;
 		const means = this.#banned ? 'banned' : disconnectMeans(reason);
+		// While we enter anew, the room closes because we closed it.
+		if (means === 'left' && this.#rejoin) return;
 		if (means !== 'rejoin') this.#end(means);
 		else if (this.link !== 'connecting' && !this.#rejoin) void this.#comeBack();
 	}
@@ -175,9 +191,9 @@ export class CallState {
 		for (const identity of [...this.people.keys()]) if (identity !== this.me?.identity) this.#remove(identity);
 		this.#rejoin = new Rejoin({
 			attempt: () => this.#enterAgain(),
-			lost: () => this.#step('gave-up'),
 			refused: (reason) => this.#end(reason),
 		});
+		if (this.room.state !== 'disconnected') await this.room.disconnect();
 		const back = await this.#rejoin.run();
 		this.#rejoin = null;
 		if (!back) return;
@@ -203,6 +219,14 @@ export class CallState {
 	#step(event: LinkEvent): void {
 		this.link = nextLink(this.link, event);
 		if (this.link === 'back') setTimeout(() => (this.link = nextLink(this.link, 'settled')), backShownMs);
+		const broken = this.link === 'signal' || this.link === 'media' || this.link === 'rejoin';
+		if (broken) this.#lostTimer ??= setTimeout(() => this.#step('gave-up'), lostAfterMs);
+		else this.#stopLostTimer();
+	}
+
+	#stopLostTimer(): void {
+		clearTimeout(this.#lostTimer);
+		this.#lostTimer = undefined;
 	}
 
 	/** Takes over who is in the room: LiveKit makes new participant objects whenever it connects anew. */

@@ -1,12 +1,10 @@
 import { ApiError } from '../api/client';
-import { lostAfterMs, retryDelay } from '../room/link';
+import { retryDelay } from '../room/link';
 import type { EndReason } from '../room/machine';
 
 export interface RejoinSteps {
 	/** One try to enter the room again; throws when it fails. */
 	attempt: () => Promise<void>;
-	/** The tries have gone on for so long that the person must be told. */
-	lost: () => void;
 	/** The server says that there is no way back. */
 	refused: (reason: EndReason) => void;
 }
@@ -19,7 +17,6 @@ export class Rejoin {
 	constructor(private readonly steps: RejoinSteps) {}
 
 	async run(): Promise<boolean> {
-		const timer = setTimeout(() => this.steps.lost(), lostAfterMs);
 		const online = () => this.now();
 		window.addEventListener('online', online);
 		try {
@@ -39,7 +36,6 @@ export class Rejoin {
 			}
 			return false;
 		} finally {
-			clearTimeout(timer);
 			window.removeEventListener('online', online);
 		}
 	}
