@@ -9,6 +9,9 @@ const PREVIOUS_LAYER_GRACE: Duration = Duration::from_millis(500);
 /// A sender-report based timestamp is believed when this close to the one by arrival time.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
 
+/// How long going up to a higher temporal layer waits for a picture that allows it.
+const RAISE_PATIENCE: Duration = Duration::from_secs(1);
+
 /// What a packet of an up track looks like to the forwarder.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Incoming {
@@ -116,6 +119,8 @@ pub(crate) struct Forwarder {
     target: Option<u8>,
     max_temporal: u8,
     temporal: u8,
+    /// Since when a higher temporal layer is wanted.
+    raise_since: Option<Instant>,
     last: Option<Last>,
     next_delta_id: u8,
     picture_timestamp: Option<u32>,
@@ -136,6 +141,7 @@ impl Forwarder {
             target: None,
             max_temporal: u8::MAX,
             temporal: u8::MAX,
+            raise_since: None,
             last: None,
             next_delta_id: 0,
             picture_timestamp: None,
@@ -301,7 +307,7 @@ impl Forwarder {
         let is_new = self.current.as_ref()?.map.is_new(packet.seq);
         if is_new && self.video && self.picture_timestamp != Some(packet.timestamp) {
             self.picture_timestamp = Some(packet.timestamp);
-            self.adjust_temporal(frame);
+            self.adjust_temporal(now, frame);
         }
         let too_high = frame.temporal > self.temporal;
         let stream = self.current.as_mut()?;
@@ -329,12 +335,19 @@ impl Forwarder {
         Some(Outgoing { seq, timestamp, picture, deltas, padding: packet.empty || too_high })
     }
 
-    /// At a picture boundary: down at once, up only where the stream allows it.
-    fn adjust_temporal(&mut self, frame: &Frame) {
-        if self.max_temporal < self.temporal || frame.key {
+    /// At a picture boundary: down at once, up where the stream says it may. Streams that never say so go up with a
+    /// base picture after a while.
+    fn adjust_temporal(&mut self, now: Instant, frame: &Frame) {
+        if self.max_temporal <= self.temporal || frame.key {
             self.temporal = self.max_temporal;
-        } else if frame.temporal > self.temporal && frame.temporal <= self.max_temporal && frame.switch_up {
+            self.raise_since = None;
+            return;
+        }
+        let since = *self.raise_since.get_or_insert(now);
+        if frame.temporal > self.temporal && frame.temporal <= self.max_temporal && frame.switch_up {
             self.temporal = frame.temporal;
+        } else if frame.temporal == 0 && now.saturating_duration_since(since) >= RAISE_PATIENCE {
+            self.temporal = self.max_temporal;
         }
     }
 

@@ -92,6 +92,29 @@ fn a_new_generation_of_the_same_layer_needs_a_key_frame() {
 }
 
 #[test]
+fn temporal_layers_rise_where_the_stream_allows_or_after_a_while() {
+    let t = crate::test_clock();
+    for says_so in [true, false] {
+        let mut f = forwarder(0);
+        f.set_max_temporal(0);
+        f.on_packet(t, &packet(0, 10, 0, true, 0, 1));
+        f.set_max_temporal(3);
+        let mut first = None;
+        for i in 1..100u64 {
+            let tid = [0u8, 2, 1, 2][(i % 4) as usize];
+            let mut p = packet(0, 10 + i, 3000 * i as u32, false, tid, 1 + i as u16);
+            p.frame.switch_up = says_so;
+            let now = t + Duration::from_millis(33 * i);
+            if f.on_packet(now, &p).is_some() && tid > 0 && first.is_none() {
+                first = Some(33 * i);
+            }
+        }
+        let first = first.unwrap();
+        assert!(if says_so { first < 200 } else { (1000..1300).contains(&first) }, "{first}");
+    }
+}
+
+#[test]
 fn empty_packets_leave_no_hole() {
     let t = crate::test_clock();
     let mut f = forwarder(0);
