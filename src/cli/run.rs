@@ -78,6 +78,9 @@ fn announce(started: &Started, json: bool) {
     for url in &started.urls {
         let _ = write!(text, "\n  {url}");
     }
+    if started.urls.len() > 1 && started.urls.iter().any(|u| u.starts_with("http://")) {
+        text.push_str("\n\nBrowsers give camera and microphone only to https and localhost; for other devices set server.enableTLS.");
+    }
     if started.self_signed {
         text.push_str("\n\nThe certificate is self-signed: browsers will ask before they open the page.");
     }

@@ -97,3 +97,6 @@ async fn any_origin(request: Request, next: Next) -> Response {
     response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,6 @@ pub fn of_platform(config: &Config) -> anyhow::Result<MediaConfig> {
     if !config.livekit.node_ip.is_empty() {
         settings.rtc.node_ip.clone_from(&config.livekit.node_ip);
     }
-    // Moderators of a meeting may ask for sound again.
     Ok(settings)
 }
 
@@ -72,11 +71,7 @@ pub fn start(settings: &MediaConfig, tcp: SocketAddr) -> anyhow::Result<Sfu> {
 
 fn ice_servers(settings: &MediaConfig) -> Vec<IceServer> {
     let stun = settings.rtc.stun_servers.iter().map(|server| IceServer {
-        urls: vec![if server.contains(':') && server.starts_with("stun") {
-            server.clone()
-        } else {
-            format!("stun:{server}")
-        }],
+        urls: vec![if server.starts_with("stun:") { server.clone() } else { format!("stun:{server}") }],
         ..IceServer::default()
     });
     let turn = settings.rtc.turn_servers.0.iter().map(|server| IceServer {

@@ -7,7 +7,7 @@ use super::{health, http, listen, media, presence, router, secrets, settings, tl
 use crate::api::{self, AppParts, AppState, Clock, Entropy, MediaControl};
 use crate::auth::media_token::ApiKeys;
 use crate::config::Config;
-use crate::db::{Moment, Store};
+use crate::db::{DatabaseConfig, Moment, Store};
 use crate::domain::{Platform, housekeeping, live, setup};
 use crate::livekit::LiveKit;
 use crate::ui;
@@ -15,11 +15,15 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::extract::Request;
 use bedrud_media::{ServiceRequest, Sfu, protocol as proto};
+use std::fs::OpenOptions;
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
 /// How often rooms and sessions that ran out are looked for.
@@ -64,14 +68,20 @@ pub async fn run(mut config: Config, ready: impl FnOnce(&Started)) -> anyhow::Re
     let listener = listen::bind(config.bind_address())?;
     let address = listener.local_addr()?;
     let edge = Edge::new(&config.server)?;
-    let store = Store::open(settings::database(&config)?).await.context(
+    let database = settings::database(&config)?;
+    if let DatabaseConfig::Sqlite(path) = &database {
+        create_private(path).with_context(|| format!("cannot create the database {}", path.display()))?;
+    }
+    let store = Store::open(database).await.context(
         "cannot open the database (see database.* in the configuration, and the rights of the data folder)",
     )?;
     let sfu = media::start(&media_settings, address)?;
     let platform = platform(&config, store, &sfu)?;
     let app = AppState::new(platform)?;
     live::reset(app.platform()).await?;
-    let presence = tokio::spawn(presence::follow(Arc::clone(app.platform()), sfu.clone(), sfu.events()));
+    let (stop_presence, stopped) = oneshot::channel();
+    let presence = presence::follow(Arc::clone(app.platform()), sfu.clone(), sfu.events(), stopped);
+    let presence = tokio::spawn(presence);
     let housekeeper = tokio::spawn(keep_house(Arc::clone(app.platform())));
     let token = setup::new_token(app.platform()).await?;
 
@@ -100,11 +110,20 @@ pub async fn run(mut config: Config, ready: impl FnOnce(&Started)) -> anyhow::Re
     let ended = edge.run_until_signal(sfu).await;
     housekeeper.abort();
     // The last departures belong into the database before it closes.
+    drop(stop_presence);
     if tokio::time::timeout(Duration::from_secs(2), presence).await.is_err() {
         tracing::warn!("the last presence changes were not stored");
     }
     app.platform().store.close().await;
     ended
+}
+
+/// An empty database file that only its owner can read; SQLite gives its other files the same rights.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn platform(config: &Config, store: Store, sfu: &Sfu) -> anyhow::Result<AppParts> {

@@ -4,10 +4,22 @@ use crate::domain::Platform;
 use crate::domain::live::{self, Change};
 use bedrud_media::{EventReceiver, ServiceRequest, ServiceResponse, Sfu, SfuEvent, protocol as proto};
 use std::sync::Arc;
+use tokio::sync::oneshot;
 
-/// Follows the media server until its end.
-pub async fn follow(platform: Arc<Platform>, sfu: Sfu, mut events: EventReceiver) {
-    while let Some(event) = events.recv().await {
+/// Follows the media server until told to stop; what happened until then is still stored.
+pub async fn follow(
+    platform: Arc<Platform>,
+    sfu: Sfu,
+    mut events: EventReceiver,
+    mut stop: oneshot::Receiver<()>,
+) {
+    loop {
+        let event = tokio::select! {
+            biased;
+            event = events.recv() => event,
+            _ = &mut stop => None,
+        };
+        let Some(event) = event else { return };
         match event {
             SfuEvent::Room(event) => {
                 if let Some(change) = Change::of(&event) {

@@ -14,6 +14,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 /// Where the media server's routes also live, beside the root.
 pub const MEDIA_PREFIX: &str = "/livekit";
+/// Its root with the slash that base addresses often end in.
+const MEDIA_ROOT: &str = "/livekit/";
 
 /// The whole platform: API and web app with security headers, the media server's routes as they are.
 #[must_use]
@@ -38,6 +40,7 @@ pub fn media_only(media: Router) -> Router {
 fn media_routes(media: Router) -> Router {
     Router::new()
         .nest(MEDIA_PREFIX, media.clone().route("/", get(alive)).fallback(|| async { StatusCode::NOT_FOUND }))
+        .route(MEDIA_ROOT, get(alive))
         .merge(media)
 }
 

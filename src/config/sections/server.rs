@@ -31,9 +31,9 @@ section! {
         host: String = String::new(), "host", env ["SERVER_HOST"];
         /// Folder for the database, secrets and uploads. Default: ./data
         data_dir: PathBuf = PathBuf::from("data"), "dataDir", env ["BEDRUD_DATA"];
-        /// Seconds a client may take to send a request (head and body each). 0: no limit.
+        /// Seconds a client may take to send the head of a request; also the longest idle time of a connection. 0: no limit.
         read_timeout: u64 = 30, "readTimeout", env ["SERVER_READ_TIMEOUT"];
-        /// Seconds until a request must have been answered; WebSockets are exempt. 0: no limit.
+        /// Seconds until a request must have been read and answered; WebSockets are exempt. 0: no limit.
         write_timeout: u64 = 60, "writeTimeout", env ["SERVER_WRITE_TIMEOUT"];
         /// Serve HTTPS on the main port.
         enable_tls: bool = false, "enableTLS", env ["SERVER_ENABLE_TLS"];

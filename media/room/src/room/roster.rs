@@ -11,7 +11,6 @@ use livekit_protocol::{
     signal_response,
 };
 use prost::Message as _;
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// Updates about participants that publish nothing are collected for this long.
@@ -173,9 +172,7 @@ impl Room {
             }
             return;
         }
-        // Who it was and why it left is all that a resuming client needs.
-        let brief = ParticipantInfo { metadata: String::new(), attributes: HashMap::new(), ..info.clone() };
-        self.departed.push_back((cx.now.mono, brief));
+        self.departed.push_back((cx.now.mono, info.clone()));
         if self.departed.len() > DEPARTED {
             self.departed.pop_front();
         }
