@@ -11,3 +11,6 @@ pub use framing::{FrameError, FrameReader, MAX_FRAME, write_frame};
 pub(crate) use limits::HostLimits;
 pub use ssl::{SSL_CLIENT_HELLO, SSL_SERVER_HELLO};
 pub(crate) use table::{NewConnection, TcpTable, TcpTurn};
+
+#[cfg(test)]
+mod tests;
