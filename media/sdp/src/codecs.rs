@@ -17,8 +17,10 @@ pub struct CodecSetting {
 /// How a client reports what it receives from us.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SubscriberFeedback {
-    /// `goog-remb` with `abs-send-time`.
+    /// Both are offered: a client that knows transport-wide feedback uses it, others send their own estimate.
     #[default]
+    Both,
+    /// `goog-remb` with `abs-send-time`.
     Remb,
     /// `transport-cc` with transport-wide sequence numbers.
     TransportCc,
@@ -264,6 +266,9 @@ impl CodecTable {
         match (usage, self.feedback) {
             // One set of header extensions serves both directions there, so the client may answer either way.
             _ if single_connection => &["goog-remb", "transport-cc", "ccm fir", "nack", "nack pli"],
+            (Use::Subscribe, SubscriberFeedback::Both) => {
+                &["goog-remb", "transport-cc", "ccm fir", "nack", "nack pli"]
+            }
             (Use::Subscribe, SubscriberFeedback::Remb) => &["goog-remb", "ccm fir", "nack", "nack pli"],
             _ => &["transport-cc", "ccm fir", "nack", "nack pli"],
         }
@@ -290,11 +295,13 @@ impl CodecTable {
             }
             (Use::Subscribe, MediaKind::Audio) => vec![E::AbsCaptureTime],
             (Use::Subscribe, MediaKind::Video) => {
-                let congestion = match self.feedback {
-                    SubscriberFeedback::Remb => E::AbsSendTime,
-                    SubscriberFeedback::TransportCc => E::TransportCc,
-                };
-                let mut out = vec![E::DependencyDescriptor, E::AbsCaptureTime, congestion];
+                let mut out = vec![E::DependencyDescriptor, E::AbsCaptureTime];
+                if self.feedback != SubscriberFeedback::TransportCc {
+                    out.push(E::AbsSendTime);
+                }
+                if self.feedback != SubscriberFeedback::Remb {
+                    out.push(E::TransportCc);
+                }
                 if self.playout_delay {
                     out.push(E::PlayoutDelay);
                 }

@@ -61,6 +61,8 @@ pub struct DownTrackSettings {
     pub max_spatial: u8,
     /// Highest temporal layer wanted, 0..=3.
     pub max_temporal: u8,
+    /// Congestion may stop the video altogether; otherwise its smallest layer is always sent.
+    pub may_pause: bool,
 }
 
 /// A subscription.

@@ -413,7 +413,12 @@ fn an_ssrc_reused_after_unsubscribing_goes_on_with_unused_numbers() {
         rtx_ssrc: None,
         cname: String::new(),
         payload_types: vp8(),
-        settings: bedrud_sfu::DownTrackSettings { paused: false, max_spatial: 2, max_temporal: 3 },
+        settings: bedrud_sfu::DownTrackSettings {
+            paused: false,
+            max_spatial: 2,
+            max_temporal: 3,
+            may_pause: true,
+        },
     }));
     w.run(1000);
     assert!(w.subscribers[0].received[&(last + 1)].vp8.unwrap().key_frame);

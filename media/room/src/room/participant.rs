@@ -88,6 +88,8 @@ pub(crate) struct Participant {
     pub(crate) auto_subscribe: bool,
     pub(crate) auto_subscribe_data: bool,
     pub(crate) adaptive_stream: bool,
+    /// Congestion may stop its video altogether.
+    pub(crate) may_pause: bool,
     pub(crate) single_pc: bool,
     pub(crate) subscriber_primary: bool,
 
@@ -151,6 +153,7 @@ impl Participant {
             auto_subscribe: params.auto_subscribe,
             auto_subscribe_data: params.auto_subscribe_data_track,
             adaptive_stream: params.adaptive_stream,
+            may_pause: params.subscriber_allow_pause.unwrap_or(false),
             single_pc: params.single_pc,
             subscriber_primary,
             conn: Some(conn),

@@ -46,7 +46,11 @@ impl Room {
     fn apply_setting(&mut self, cx: &mut Cx<'_>, pid: Pid, track: &Sid) {
         let shard = self.shard;
         let Some(asked) = self.get(pid).and_then(|p| p.settings.get(track)).cloned() else { return };
-        let Some((quality, settings)) = self.published(track).map(|t| layers_for(t, &asked)) else { return };
+        let may_pause = self.get(pid).is_some_and(|p| p.may_pause);
+        let Some((quality, settings)) = self.published(track).map(|t| layers_for(t, &asked, may_pause))
+        else {
+            return;
+        };
         let Some(p) = self.get_mut(pid) else { return };
         let Some(down) = p.subscriptions.get_mut(track).and_then(|s| s.down.as_mut()) else { return };
         if (down.settings, down.quality) == (settings, quality) {
@@ -65,7 +69,7 @@ impl Room {
     /// First settings of a subscription: what was said before it existed, or the default.
     pub(super) fn settle_initial(&mut self, _cx: &mut Cx<'_>, pid: Pid, track: &str) {
         let Some(p) = self.get_mut(pid) else { return };
-        let adaptive = p.adaptive_stream;
+        let (adaptive, may_pause) = (p.adaptive_stream, p.may_pause);
         let remembered = p.settings.get_mut(track).map(|s| {
             // An adaptive client that has just got the element on screen would otherwise wait for its own next message.
             s.disabled &= !adaptive;
@@ -73,11 +77,11 @@ impl Room {
         });
         let Some(t) = self.published(track) else { return };
         let (quality, settings) = match remembered {
-            Some(asked) => layers_for(t, &asked),
+            Some(asked) => layers_for(t, &asked, may_pause),
             None => {
                 let quality = if adaptive { VideoQuality::Low } else { VideoQuality::High };
                 let max_spatial = t.spatial(quality);
-                (quality, DownTrackSettings { paused: false, max_spatial, max_temporal: 3 })
+                (quality, DownTrackSettings { paused: false, max_spatial, max_temporal: 3, may_pause })
             }
         };
         let Some(p) = self.get_mut(pid) else { return };
@@ -92,7 +96,11 @@ impl Room {
     }
 }
 
-fn layers_for(track: &Published, asked: &UpdateTrackSettings) -> (VideoQuality, DownTrackSettings) {
+fn layers_for(
+    track: &Published,
+    asked: &UpdateTrackSettings,
+    may_pause: bool,
+) -> (VideoQuality, DownTrackSettings) {
     let quality = track.wanted(asked);
     // Layers halve the frame rate; publishers send up to 30 frames a second.
     let max_temporal = match asked.fps {
@@ -100,7 +108,11 @@ fn layers_for(track: &Published, asked: &UpdateTrackSettings) -> (VideoQuality, 
         8..=15 => 1,
         _ => 0,
     };
-    let settings =
-        DownTrackSettings { paused: asked.disabled, max_spatial: track.spatial(quality), max_temporal };
+    let settings = DownTrackSettings {
+        paused: asked.disabled,
+        max_spatial: track.spatial(quality),
+        max_temporal,
+        may_pause,
+    };
     (quality, settings)
 }

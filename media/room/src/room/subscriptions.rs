@@ -181,12 +181,13 @@ impl Room {
         } else {
             p.publisher.answerer.add_track(send.clone());
         }
+        let may_pause = p.may_pause;
         let first = if p.adaptive_stream { VideoQuality::Low } else { VideoQuality::High };
         if let Some(s) = p.subscriptions.get_mut(track) {
             s.down = Some(Down {
                 send,
                 bound: None,
-                settings: DownTrackSettings { paused: false, max_spatial: 0, max_temporal: 3 },
+                settings: DownTrackSettings { paused: false, max_spatial: 0, max_temporal: 3, may_pause },
                 quality: first,
                 congested: false,
                 score: None,

@@ -14,6 +14,8 @@ pub(crate) struct Want {
     pub(crate) max: u8,
     /// Layer allowed by the choice before, `None` when paused.
     pub(crate) before: Option<u8>,
+    /// Whether it may be paused; otherwise its smallest layer is sent whatever the budget.
+    pub(crate) pausable: bool,
 }
 
 /// Layers allowed per track in the order of `wants`; `u8::MAX` is no limit, `None` pauses.
@@ -39,7 +41,8 @@ pub(crate) fn allocate(budget: u64, wants: &[Want], out: &mut Vec<Option<u8>>) {
             let (new, old) = (rate(want, layer), given.map_or(0, |l| rate(want, usize::from(l))));
             let rises = want.before.is_none_or(|b| layer > usize::from(b));
             let margin = if rises { RAISE_MARGIN } else { 1.0 };
-            if (new as f64 * margin) as u64 <= left + old {
+            let base = round == 0 && !want.pausable;
+            if base || (new as f64 * margin) as u64 <= left + old {
                 left = (left + old).saturating_sub(new);
                 *given = Some(layer as u8);
             }
@@ -74,7 +77,7 @@ mod tests {
     const SIMULCAST: [u64; MAX_LAYERS] = [150_000, 500_000, 1_700_000, 0];
 
     fn want(max: u8, before: Option<u8>) -> Want {
-        Want { rates: SIMULCAST, max, before }
+        Want { rates: SIMULCAST, max, before, pausable: true }
     }
 
     fn run(budget: u64, wants: &[Want]) -> Vec<Option<u8>> {
@@ -97,6 +100,14 @@ mod tests {
     }
 
     #[test]
+    fn a_track_that_may_not_pause_keeps_its_smallest_layer() {
+        let steady = |before| Want { pausable: false, ..want(2, before) };
+        assert_eq!(run(0, &[steady(Some(2)), steady(Some(0))]), [Some(0), Some(0)]);
+        let single = Want { rates: [900_000, 0, 0, 0], ..steady(Some(0)) };
+        assert_eq!(run(200_000, &[single]), [Some(0)]);
+    }
+
+    #[test]
     fn rising_needs_a_margin() {
         let tight = 1_750_000;
         assert_eq!(run(tight, &[want(2, Some(u8::MAX))]), [Some(u8::MAX)]);
@@ -106,9 +117,9 @@ mod tests {
 
     #[test]
     fn wishes_limit_and_silent_tracks_stay_open() {
-        let silent = Want { rates: [0; MAX_LAYERS], max: 2, before: Some(u8::MAX) };
+        let silent = Want { rates: [0; MAX_LAYERS], max: 2, before: Some(u8::MAX), pausable: true };
         assert_eq!(run(160_000, &[want(0, Some(0)), silent]), [Some(0), Some(u8::MAX)]);
-        let only_high = Want { rates: [0, 0, 1_000_000, 0], max: 0, before: Some(2) };
+        let only_high = Want { rates: [0, 0, 1_000_000, 0], max: 0, before: Some(2), pausable: true };
         assert_eq!(run(1_200_000, &[only_high, want(2, Some(1))])[0], Some(2));
     }
 }

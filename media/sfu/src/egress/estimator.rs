@@ -24,6 +24,8 @@ const BACK_OFF: f64 = 0.85;
 /// A receiver estimate is a limit only below this share of the sent rate: receivers do not estimate what they are not
 /// sent.
 const REMB_SHARE: f64 = 0.95;
+/// Receiver estimates must stay low for this long: they climb behind a stream that has just begun.
+const REMB_PATIENCE: Duration = Duration::from_millis(1_500);
 /// Rates below this say nothing.
 const MIN_SENT: u64 = 50_000;
 /// Window of the sent rate.
@@ -45,6 +47,7 @@ pub(crate) struct Egress {
     window_bytes: u64,
     sent_rate: u64,
     queue_strikes: u8,
+    remb_low: Option<(Instant, u64)>,
     /// Transport-wide numbering.
     pub(crate) history: SendHistory,
 }
@@ -65,6 +68,7 @@ impl Egress {
             window_bytes: 0,
             sent_rate: 0,
             queue_strikes: 0,
+            remb_low: None,
             history: SendHistory::default(),
         }
     }
@@ -126,8 +130,15 @@ impl Egress {
 
     /// The receiver's estimate.
     pub(crate) fn on_remb(&mut self, now: Instant, bitrate: u64) {
-        if self.sent_rate > MIN_SENT && (bitrate as f64) < self.sent_rate as f64 * REMB_SHARE {
-            self.fall(now, bitrate as f64);
+        if self.sent_rate <= MIN_SENT || (bitrate as f64) >= self.sent_rate as f64 * REMB_SHARE {
+            self.remb_low = None;
+            return;
+        }
+        let (since, highest) = self.remb_low.map_or((now, bitrate), |(t, best)| (t, best.max(bitrate)));
+        self.remb_low = Some((since, highest));
+        if now.saturating_duration_since(since) >= REMB_PATIENCE {
+            self.remb_low = None;
+            self.fall(now, highest as f64);
         }
     }
 
@@ -200,7 +211,10 @@ mod tests {
         let now = send(&mut e, t, 2_000_000, 4, 0.0);
         e.on_remb(now, 3_000_000);
         assert!(e.budget() > 3_000_000);
-        e.on_remb(now, 700_000);
+        e.on_remb(now, 300_000);
+        assert!(e.budget() > 3_000_000, "the first low estimate may be a slow start");
+        e.on_remb(ms(now, 1_000), 600_000);
+        e.on_remb(ms(now, 2_000), 700_000);
         assert_eq!(e.budget(), 700_000);
         e.set_cap(Some(300_000));
         assert_eq!(e.budget(), 300_000);

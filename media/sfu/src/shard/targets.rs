@@ -157,7 +157,12 @@ impl Shard {
                 }
             }
             keys.push(*key);
-            wants.push(Want { rates, max: down.settings.max_spatial, before: down.allowed });
+            wants.push(Want {
+                rates,
+                max: down.settings.max_spatial,
+                before: down.allowed,
+                pausable: down.settings.may_pause,
+            });
         }
         allocate(peer.egress.budget().saturating_sub(audio), &wants, &mut allowed);
         for (key, new) in keys.iter().zip(&allowed) {

@@ -223,7 +223,7 @@ impl Network {
             rtx_ssrc: Some(rtx),
             cname: "someone".to_owned(),
             payload_types: Self::payload_types(),
-            settings: DownTrackSettings { paused: false, max_spatial: 2, max_temporal: 3 },
+            settings: DownTrackSettings { paused: false, max_spatial: 2, max_temporal: 3, may_pause: true },
         }));
     }
 

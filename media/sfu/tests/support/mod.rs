@@ -187,13 +187,13 @@ impl World {
             rtx_ssrc,
             cname: "cname".to_owned(),
             payload_types: pts,
-            settings: DownTrackSettings { paused: false, max_spatial: 2, max_temporal: 3 },
+            settings: DownTrackSettings { paused: false, max_spatial: 2, max_temporal: 3, may_pause: true },
         }));
         id
     }
 
     pub fn settings(&mut self, id: DownTrackId, paused: bool, max_spatial: u8, max_temporal: u8) {
-        let settings = DownTrackSettings { paused, max_spatial, max_temporal };
+        let settings = DownTrackSettings { paused, max_spatial, max_temporal, may_pause: true };
         self.command(Command::SetDownTrack { id, settings });
     }
 
