@@ -1,4 +1,4 @@
-//! Rebuilds the embedding when the web app changes.
+//! Rebuilds what is embedded when it changes: the web app and the migrations.
 
 use std::path::Path;
 
@@ -8,5 +8,6 @@ fn main() {
     // missing path for a change at every build.
     let _ = std::fs::create_dir_all(dist);
     println!("cargo::rerun-if-changed={}", dist.display());
+    println!("cargo::rerun-if-changed=migrations");
     println!("cargo::rerun-if-changed=build.rs");
 }

@@ -61,6 +61,10 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Input<T> {
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     let value: Value = serde_json::from_slice(body).ok()?;
+    // serde would take an array for a struct; a form is an object.
+    if !value.is_object() {
+        return None;
+    }
     serde_json::from_value(lowered(value)).ok()
 }
 
@@ -96,7 +100,7 @@ mod tests {
         assert_eq!(body, Body { room_name: "x".into(), count: 0 });
         assert_eq!(parse::<Body>(b"{}"), Some(Body::default()));
         for wrong in
-            ["", "[", "7", r#"{"count":"1"}"#, r#"{"count":1.5}"#, r#"{"count":99999999999999999999}"#]
+            ["", "[", "[]", "7", r#"{"count":"1"}"#, r#"{"count":1.5}"#, r#"{"count":99999999999999999999}"#]
         {
             assert_eq!(parse::<Body>(wrong.as_bytes()), None, "{wrong}");
         }

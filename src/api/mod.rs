@@ -12,6 +12,10 @@ mod rate_limit;
 mod rooms;
 mod setup;
 mod state;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use crate::{
     auth::{entropy::Entropy, password::PasswordError},
@@ -36,12 +40,10 @@ pub fn router(state: AppState) -> Router {
 }
 
 /// The answer to unknown paths below `/api`; the server may use it for its own part of the tree.
-#[expect(clippy::unused_async, reason = "handlers are async")]
 pub async fn not_found() -> ApiError {
     ApiError::not_found("Not Found")
 }
 
-#[expect(clippy::unused_async, reason = "handlers are async")]
 async fn method_not_allowed() -> ApiError {
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
 }

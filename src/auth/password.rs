@@ -94,7 +94,6 @@ impl Shared {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "shaped for map_err")]
 fn failed(error: impl std::fmt::Display) -> PasswordError {
     PasswordError(error.to_string())
 }

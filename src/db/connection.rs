@@ -23,6 +23,10 @@ mod multi {
 
     /// A connection to either database.
     #[derive(diesel::MultiConnection)]
+    #[allow(
+        clippy::large_enum_variant,
+        reason = "a handful exist, and the derive wants the connections themselves"
+    )]
     pub enum Db {
         /// A SQLite file.
         Sqlite(SqliteConnection),

@@ -9,7 +9,7 @@ const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
 /// Key of the advisory lock that keeps two starters apart. diesel does not lock by itself.
-const LOCK: i64 = 0x62_65_64_72_75_64;
+const LOCK: i64 = 0x6265_6472_7564;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 

@@ -22,6 +22,8 @@ mod sqlite;
 mod store;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod types;
 pub mod users;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use bedrud_room::RoomEvent;
+use bedrud_media::RoomEvent;
 
 use crate::{
-    db::{Db, DbResult, Moment, participants, rooms},
+    db::{Db, DbError, DbResult, Moment, participants, rooms},
     domain::Platform,
 };
 
@@ -100,24 +100,20 @@ pub async fn reset(platform: &Platform) -> DbResult<()> {
 }
 
 /// Stores a change, however long the database takes: a change that was dropped would leave somebody inside for ever.
+/// One that can never be stored is given up, so that the others get through.
 pub async fn store(platform: &Platform, change: &Change) {
     loop {
         let (now, pending) = (platform.now(), change.clone());
         match platform.store.write(move |c| pending.apply(c, now)).await {
             Ok(()) => return,
-            Err(error) => {
+            Err(error @ (DbError::Busy | DbError::Unavailable(_))) => {
                 tracing::warn!(%error, "live state could not be stored, trying again");
                 tokio::time::sleep(RETRY).await;
             }
-        }
-    }
-}
-
-/// Follows the media server's events, in order, until their source ends.
-pub async fn follow(platform: &Platform, mut events: tokio::sync::mpsc::Receiver<RoomEvent>) {
-    while let Some(event) = events.recv().await {
-        if let Some(change) = Change::of(&event) {
-            store(platform, &change).await;
+            Err(error) => {
+                tracing::error!(%error, ?change, "live state could not be stored");
+                return;
+            }
         }
     }
 }

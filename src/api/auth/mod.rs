@@ -4,6 +4,8 @@ mod model;
 mod profile;
 mod public_settings;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub(super) use model::{MessageBody, TokensBody};
 pub(super) use session::{register_error, signed_in};

@@ -5,7 +5,6 @@ use serde::Serialize;
 
 use crate::{
     api::{AppState, error::ApiResult},
-    db::DbError,
     domain::effective::{self, Effective},
 };
 
@@ -43,7 +42,7 @@ struct WebxdcBody {
 
 pub(super) async fn get(State(state): State<AppState>) -> ApiResult<Json<SettingsBody>> {
     let settings = state.settings.clone();
-    let effective = state.store.read(move |c| Ok::<_, DbError>(effective::load(c, &settings)?)).await?;
+    let effective = state.store.read(move |c| effective::load(c, &settings)).await?;
     let Effective { server_name, registration, limits, recordings_enabled, rnnoise_enabled, krisp_enabled } =
         effective;
     Ok(Json(SettingsBody {

@@ -4,6 +4,8 @@ mod host;
 mod join;
 mod manage;
 mod model;
+#[cfg(test)]
+mod tests;
 
 use axum::{
     Router,

@@ -4,6 +4,9 @@
 //! printed makes the administrator and signs it in like a registration; 403 `Invalid or expired setup link`,
 //! 409 `Setup is already complete`.
 
+#[cfg(test)]
+mod tests;
+
 use axum::{Json, Router, extract::State, response::Response, routing::get};
 use serde::{Deserialize, Serialize};
 

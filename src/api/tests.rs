@@ -1,0 +1,83 @@
+//! What holds for every route.
+
+use axum::http::{Method, header};
+use serde_json::json;
+
+use crate::api::testing::App;
+use std::time::Duration;
+
+#[tokio::test]
+async fn unknown_paths_and_methods_answer_in_json() {
+    let app = App::new().await;
+    app.get("/api/nope").send().await.refused(404, "Not Found");
+    app.get("/api/auth/nope").send().await.refused(404, "Not Found");
+    app.request(Method::PATCH, "/api/room/create").send().await.refused(405, "Method Not Allowed");
+}
+
+#[tokio::test]
+async fn a_body_without_content_type_is_unreadable() {
+    let app = App::new().await;
+    let body = json!({"email": "a@example.org", "password": "x"}).to_string();
+    let call = |kind: &'static str| {
+        app.request(Method::POST, "/api/auth/login").body(body.clone()).header("content-type", kind)
+    };
+    app.request(Method::POST, "/api/auth/login")
+        .body(body.clone())
+        .send()
+        .await
+        .refused(400, "Invalid input");
+    call("text/plain").send().await.refused(400, "Invalid input");
+    call("application/json; charset=utf-8").send().await.refused(401, "Invalid credentials");
+    call("application/json").body("{").send().await.refused(400, "Invalid input");
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_before_it_is_read() {
+    let app = App::new().await;
+    let huge = json!({"email": "a@example.org", "password": "x".repeat(300_000)});
+    app.post("/api/auth/login", &huge).send().await.refused(413, "Request Entity Too Large");
+    let over = vec![b' '; app.state.settings.limits.body_bytes + 1];
+    let call =
+        app.request(Method::POST, "/api/auth/login").body(over).header("content-type", "application/json");
+    call.send().await.refused(413, "Request Entity Too Large");
+}
+
+#[tokio::test]
+async fn a_client_that_is_too_fast_is_told_when_to_come_back() {
+    let app = App::with(|settings| settings.rate_limits.auth.max = 2).await;
+    let login =
+        |ip: &'static str| app.post("/api/auth/login", &json!({"email": "a@b.c", "password": "x"})).ip(ip);
+    let first = login("192.0.2.1").send().await;
+    first.refused(401, "Invalid credentials");
+    assert_eq!(first.headers["x-ratelimit-limit"], "2");
+    assert_eq!(first.headers["x-ratelimit-remaining"], "1");
+    assert_eq!(first.headers["x-ratelimit-reset"], "60");
+    login("192.0.2.1").send().await.refused(401, "Invalid credentials");
+    app.advance(Duration::from_secs(20));
+    let third = login("192.0.2.1").send().await;
+    third.refused(429, "too many requests, please try again later");
+    assert_eq!(third.headers[header::RETRY_AFTER], "40");
+    login("192.0.2.2").send().await.refused(401, "Invalid credentials");
+    app.post("/api/auth/guest-login", &json!({"name": "Gus"})).send().await.ok();
+    app.advance(Duration::from_secs(40));
+    login("192.0.2.1").send().await.refused(401, "Invalid credentials");
+}
+
+#[tokio::test]
+async fn a_closed_database_is_a_passing_failure() {
+    let app = App::new().await;
+    let user = app.user("ann").await;
+    app.state.store.close().await;
+    let answer = app.get("/api/auth/me").by(&user).send().await;
+    answer.refused(503, "The server is busy, please try again");
+    assert_eq!(answer.headers[header::RETRY_AFTER], "2");
+    let answer = app.post("/api/room/create", &json!({})).by(&user).send().await;
+    answer.refused(503, "The server is busy, please try again");
+}
+
+#[tokio::test]
+async fn get_routes_answer_head() {
+    let app = App::new().await;
+    let answer = app.request(Method::HEAD, "/api/auth/settings").send().await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, ""));
+}
