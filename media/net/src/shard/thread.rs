@@ -143,10 +143,9 @@ impl ShardThread {
     fn receive(&mut self, tcp_turn: &mut TcpTurn) {
         for _ in 0..BATCHES_PER_TURN {
             let now = Instant::now();
-            let local = self.port.local;
             let (shard, router, others, index) = (&mut self.shard, &self.router, &self.others, self.index);
             let (mut forwarded, mut dropped) = (0, 0);
-            let got = self.receiver.receive(&self.port, &mut self.counters, |remote, datagram| {
+            let got = self.receiver.receive(&self.port, &mut self.counters, |local, remote, datagram| {
                 let path = Path { proto: Proto::Udp, remote, local };
                 if !router.is_alone()
                     && let Some(owner) = router.elsewhere(remote, datagram)

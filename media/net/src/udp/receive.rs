@@ -29,12 +29,13 @@ impl Receiver {
         Self { buffer: vec![0; slot * slots], slot }
     }
 
-    /// Receives one batch; every datagram goes to `on_datagram`. False when there was nothing.
+    /// Receives one batch; every datagram goes to `on_datagram` with our address and
+    /// its source. False when there was nothing.
     pub(crate) fn receive(
         &mut self,
         port: &UdpPort,
         counters: &mut NetCounters,
-        on_datagram: impl FnMut(SocketAddr, &mut [u8]),
+        on_datagram: impl FnMut(SocketAddr, SocketAddr, &mut [u8]),
     ) -> io::Result<bool> {
         let got = if port.scalar {
             self.receive_one(port, counters, on_datagram)
@@ -57,14 +58,14 @@ impl Receiver {
         &mut self,
         port: &UdpPort,
         counters: &mut NetCounters,
-        mut on_datagram: impl FnMut(SocketAddr, &mut [u8]),
+        mut on_datagram: impl FnMut(SocketAddr, SocketAddr, &mut [u8]),
     ) -> io::Result<()> {
         let (n, source) = port.socket.recv_from(&mut self.buffer)?;
         if n == self.slot {
             counters.truncated += 1;
         } else if let Some(datagram) = self.buffer.get_mut(..n) {
             counters.datagrams_in += 1;
-            on_datagram(address::canonical(source), datagram);
+            on_datagram(port.local, address::canonical(source), datagram);
         }
         Ok(())
     }
@@ -73,10 +74,10 @@ impl Receiver {
         &mut self,
         port: &UdpPort,
         counters: &mut NetCounters,
-        mut on_datagram: impl FnMut(SocketAddr, &mut [u8]),
+        mut on_datagram: impl FnMut(SocketAddr, SocketAddr, &mut [u8]),
     ) -> io::Result<()> {
         let mut names = [address::empty(); BATCH];
-        let mut controls: [ControlBuffer; BATCH] = [[0; 4]; BATCH];
+        let mut controls: [ControlBuffer; BATCH] = [control::EMPTY; BATCH];
         let mut vectors = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; BATCH];
         // SAFETY: all zeroes is a valid mmsghdr (null pointers, zero lengths).
         let mut messages: [libc::mmsghdr; BATCH] = unsafe { std::mem::zeroed() };
@@ -96,7 +97,7 @@ impl Receiver {
             header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
             header.msg_iov = vector;
             header.msg_iovlen = 1;
-            if port.gro {
+            if port.gro || port.tells_local {
                 header.msg_control = control.as_mut_ptr().cast();
                 header.msg_controllen = size_of::<ControlBuffer>() as _;
             }
@@ -122,10 +123,11 @@ impl Receiver {
                 continue;
             }
             let Some(bytes) = slot.get_mut(..message.msg_len as usize) else { continue };
-            let size = if port.gro { control::segment(&message.msg_hdr) } else { None };
-            for datagram in bytes.chunks_mut(size.unwrap_or(COALESCED)) {
+            let about = control::read(&message.msg_hdr);
+            let local = about.local.map_or(port.local, |ip| SocketAddr::new(ip, port.local.port()));
+            for datagram in bytes.chunks_mut(about.segment.unwrap_or(COALESCED)) {
                 counters.datagrams_in += 1;
-                on_datagram(source, datagram);
+                on_datagram(local, source, datagram);
             }
         }
         Ok(())

@@ -154,9 +154,11 @@ fn send_runs<'a>(
             Err(e) => {
                 let Some(run) = pending.pop_front() else { return };
                 if run.segments().len() > 1 && offload_failed(&e) {
-                    // Devices without checksum offload cannot segment. Do it by hand from now on.
-                    tracing::info!(error = %e, "UDP segmentation offload does not work here and is off");
-                    port.stop_offload();
+                    if e.raw_os_error() != Some(libc::EINVAL) {
+                        // Devices without checksum offload cannot segment. Do it by hand from now on.
+                        tracing::info!(error = %e, "UDP segmentation offload does not work here and is off");
+                        port.stop_offload();
+                    }
                     for bytes in run.segments().collect::<Vec<_>>().into_iter().rev() {
                         pending.push_front(RunRef { bytes, segment: bytes.len(), ..run });
                     }
@@ -183,7 +185,7 @@ fn send_one(port: &UdpPort, pending: &VecDeque<RunRef<'_>>) -> io::Result<usize>
 
 fn send_batch(port: &UdpPort, pending: &VecDeque<RunRef<'_>>) -> io::Result<usize> {
     let mut names = [address::empty(); BATCH];
-    let mut controls: [ControlBuffer; BATCH] = [[0; 4]; BATCH];
+    let mut controls: [ControlBuffer; BATCH] = [control::EMPTY; BATCH];
     let mut vectors = [libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; BATCH];
     // SAFETY: all zeroes is a valid mmsghdr (null pointers, zero lengths).
     let mut messages: [libc::mmsghdr; BATCH] = unsafe { std::mem::zeroed() };
@@ -198,8 +200,16 @@ fn send_batch(port: &UdpPort, pending: &VecDeque<RunRef<'_>>) -> io::Result<usiz
         header.msg_name = std::ptr::from_mut(name).cast();
         header.msg_iov = vector;
         header.msg_iovlen = 1;
-        if run.bytes.len() > run.segment {
-            control::set_segment(header, control, u16::try_from(run.segment).unwrap_or(u16::MAX));
+        let source = Some(run.path.local.ip()).filter(|ip| port.tells_local && !ip.is_unspecified());
+        let segmented = run.bytes.len() > run.segment;
+        if segmented || source.is_some() {
+            let mut writer = control::Writer::new(header, control);
+            if segmented {
+                writer.segment(u16::try_from(run.segment).unwrap_or(u16::MAX));
+            }
+            if let Some(ip) = source {
+                writer.source(ip, port.v6);
+            }
         }
         used += 1;
     }

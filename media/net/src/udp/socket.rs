@@ -19,6 +19,8 @@ pub(crate) struct UdpPort {
     /// Send offload is available.
     pub(crate) gso: bool,
     pub(crate) scalar: bool,
+    /// Bound to all addresses: each datagram says which one it came to, and replies leave from that one.
+    pub(crate) tells_local: bool,
 }
 
 impl AsRawFd for UdpPort {
@@ -69,17 +71,21 @@ fn open(address: SocketAddr, shared: bool, buffer: usize, mode: UdpMode) -> io::
     let socket = UdpSocket::from(socket);
     let local = socket.local_addr()?;
     let offload = mode == UdpMode::Auto;
-    let gro = offload && set_option(&socket, libc::UDP_GRO, 1);
-    let gso = offload && set_option(&socket, libc::UDP_SEGMENT, 0);
-    Ok(UdpPort { socket, local, v6, gro, gso, scalar: mode == UdpMode::Scalar })
+    let gro = offload && set_option(&socket, libc::SOL_UDP, libc::UDP_GRO, 1);
+    let gso = offload && set_option(&socket, libc::SOL_UDP, libc::UDP_SEGMENT, 0);
+    let scalar = mode == UdpMode::Scalar;
+    let (level, name) =
+        if v6 { (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO) } else { (libc::IPPROTO_IP, libc::IP_PKTINFO) };
+    let tells_local = !scalar && local.ip().is_unspecified() && set_option(&socket, level, name, 1);
+    Ok(UdpPort { socket, local, v6, gro, gso, scalar, tells_local })
 }
 
-fn set_option(socket: &UdpSocket, name: libc::c_int, value: libc::c_int) -> bool {
+fn set_option(socket: &UdpSocket, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> bool {
     // SAFETY: the value is a c_int that outlives the call, and its size is given.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
-            libc::SOL_UDP,
+            level,
             name,
             (&raw const value).cast(),
             size_of::<libc::c_int>() as libc::socklen_t,

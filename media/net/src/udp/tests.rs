@@ -36,7 +36,7 @@ fn receive_all(port: &UdpPort, count: usize) -> (Vec<(SocketAddr, Vec<u8>)>, Net
     while got.len() < count {
         poller.wait(&mut ready, Some(Duration::from_secs(5))).unwrap();
         assert!(!ready.is_empty(), "only {} datagrams arrived", got.len());
-        while receiver.receive(port, &mut counters, |from, d| got.push((from, d.to_vec()))).unwrap() {}
+        while receiver.receive(port, &mut counters, |_, from, d| got.push((from, d.to_vec()))).unwrap() {}
     }
     (got, counters)
 }
@@ -94,6 +94,31 @@ fn one_socket_serves_both_families() {
     let mut buf = [0; 16];
     let (n, from) = peer.recv_from(&mut buf).unwrap();
     assert_eq!((&buf[..n], from.port()), (&b"back"[..], at));
+}
+
+#[test]
+fn replies_leave_from_the_address_they_were_asked_at() {
+    for bound in ["[::]:0", "0.0.0.0:0"] {
+        let mut port = port(bound, UdpMode::Auto);
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let asked: SocketAddr = ([127, 0, 0, 7], port.local.port()).into();
+        peer.send_to(b"hello", asked).unwrap();
+        let poller = Poller::new().unwrap();
+        poller.add(&port, 0, Interest::Read).unwrap();
+        poller.wait(&mut vec![], Some(Duration::from_secs(5))).unwrap();
+        let (mut counters, mut locals) = (NetCounters::default(), vec![]);
+        Receiver::new(&port).receive(&port, &mut counters, |local, _, _| locals.push(local)).unwrap();
+        assert_eq!(locals, [asked], "{bound}");
+        let out = batch(peer.local_addr().unwrap(), asked);
+        Sender::default().send(&mut port, &mut counters, out.runs());
+        let mut buf = [0; 2000];
+        for expected in burst() {
+            let (n, from) = peer.recv_from(&mut buf).unwrap();
+            assert_eq!((n, from), (expected.len(), asked), "{bound}");
+        }
+        assert_eq!(counters.send_errors, 0);
+    }
 }
 
 #[test]
