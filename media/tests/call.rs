@@ -31,7 +31,10 @@ fn serve_tcp(listener: TcpListener, sfu: Sfu) {
 }
 
 fn start(tcp: bool, shards: u16) -> Sfu {
-    let mut config = SfuConfig::bound_to("127.0.0.1:0".parse().unwrap());
+    // Several shards on all addresses, one on its own, so that both ways of binding are used.
+    let bind = if shards > 1 { "[::]:0" } else { "127.0.0.1:0" };
+    let mut config = SfuConfig::bound_to(bind.parse().unwrap());
+    config.external_ips = vec![[127, 0, 0, 1].into()];
     config.net.shards = shards;
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     config.tcp_port = tcp.then(|| listener.local_addr().unwrap().port());
