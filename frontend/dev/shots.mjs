@@ -1,4 +1,5 @@
 // Takes a picture of every screen: node dev/shots.mjs [name part] (needs `npm run dev:mock` and a Chromium).
+// With AXE=path/to/axe.min.js it also reports accessibility problems.
 import { mkdir } from 'node:fs/promises';
 import { chromium } from 'playwright-core';
 
@@ -114,6 +115,23 @@ const screens = {
 	missing: (page) => page.goto(`${base}/nowhere`),
 };
 
+async function audit(page, where) {
+	await page.addScriptTag({ path: process.env.AXE });
+	const found = await page.evaluate(async () => {
+		const { violations } = await window.axe.run(document, {
+			runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice'],
+		});
+		return violations.map(
+			(v) =>
+				`${v.id}: ${v.nodes
+					.map((n) => `${n.target.join(' ')} ${n.any[0]?.message ?? ''}`)
+					.slice(0, 3)
+					.join(' | ')}`,
+		);
+	});
+	for (const line of found) console.log(where, line);
+}
+
 await mkdir('shots', { recursive: true });
 const browser = await chromium.launch({
 	executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
@@ -140,6 +158,7 @@ for (const [name, visit] of Object.entries(screens)) {
 			} catch (error) {
 				console.error('FAILED', name, size, String(error).slice(0, 300));
 			}
+			if (process.env.AXE) await audit(page, `${name} ${size} ${colorScheme}`);
 			await page.screenshot({ path: `shots/${name}-${size}-${colorScheme}.png` });
 			await context.close();
 		}
