@@ -13,12 +13,14 @@ use livekit_protocol::{
     DataTrackInfo, DataTrackSubscriberHandles, PublishDataTrackRequest, PublishDataTrackResponse,
     UnpublishDataTrackRequest, UnpublishDataTrackResponse, UpdateDataSubscription, signal_response,
 };
+use prost::Message as _;
 use rand::Rng as _;
 use std::collections::{BTreeMap, BTreeSet};
 
 const MAX_NAME: usize = 256;
 const MAX_ENCODING: usize = 32;
 const MAX_TRACKS: usize = 256;
+const MAX_REQUEST: usize = 4096;
 const MAX_WISHES: usize = 1024;
 
 /// Data tracks of one participant, in both directions.
@@ -221,6 +223,9 @@ fn refuse(p: &super::Participant, request: &PublishDataTrackRequest) -> Option<(
         && (name.is_empty() || name.len() > MAX_ENCODING)
     {
         return Some((Reason::InvalidRequest, "custom encoding must have between 1 and 32 bytes"));
+    }
+    if request.encoded_len() > MAX_REQUEST {
+        return Some((Reason::InvalidRequest, "request is too large"));
     }
     if published.contains_key(&handle) {
         return Some((Reason::DuplicateHandle, "a data track with this handle is published"));

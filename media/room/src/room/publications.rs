@@ -65,6 +65,7 @@ impl Room {
             codec,
             subscribers: BTreeSet::new(),
             noticed: false,
+            heard: false,
             dynacast: Dynacast::default(),
             loudness: 0.0,
             score: None,
@@ -164,14 +165,23 @@ impl Room {
         if let Some(l) = t.info.codecs.first_mut().and_then(|c| c.layers.iter_mut().find(layer)) {
             l.ssrc = ssrc;
         }
+        let heard_before = std::mem::replace(&mut t.heard, true);
         let negotiated = t.config.payload_types.iter().find(|pt| pt.codec == codec);
         let Some(variant) = negotiated.map(|pt| pt.variant).filter(|_| codec != t.codec.codec) else {
             return;
         };
-        t.codec = bedrud_sdp::CodecSpec { codec, variant };
+        // RED and plain Opus alternate within one stream, and subscribers are offered both.
+        let redundant = |c| matches!(c, Codec::Red | Codec::Opus);
+        let same_stream = redundant(codec) && t.codec.codec == Codec::Red;
+        if same_stream && heard_before {
+            return;
+        }
         codec.mime_type().clone_into(&mut t.info.mime_type);
         if let Some(first) = t.info.codecs.first_mut() {
             codec.mime_type().clone_into(&mut first.mime_type);
+        }
+        if !same_stream {
+            t.codec = bedrud_sdp::CodecSpec { codec, variant };
         }
         t.info.version = timed_version(cx.now.unix_ms, 1);
         p.touch();

@@ -11,6 +11,7 @@ use livekit_protocol::{
     signal_response,
 };
 use prost::Message as _;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// Updates about participants that publish nothing are collected for this long.
@@ -172,7 +173,9 @@ impl Room {
             }
             return;
         }
-        self.departed.push_back((cx.now.mono, info.clone()));
+        // Who it was and why it left is all that a resuming client needs.
+        let brief = ParticipantInfo { metadata: String::new(), attributes: HashMap::new(), ..info.clone() };
+        self.departed.push_back((cx.now.mono, brief));
         if self.departed.len() > DEPARTED {
             self.departed.pop_front();
         }

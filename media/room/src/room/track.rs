@@ -38,6 +38,8 @@ pub(crate) struct Published {
     pub(crate) subscribers: BTreeSet<Pid>,
     /// `track_subscribed` was sent.
     pub(crate) noticed: bool,
+    /// Its first packet has arrived.
+    pub(crate) heard: bool,
     pub(crate) dynacast: Dynacast,
     /// Smoothed loudness, linear 0..1.
     pub(crate) loudness: f32,

@@ -11,6 +11,8 @@ use std::time::Duration;
 /// Wait for more changes after an idle time, and between negotiations.
 const IDLE_DEBOUNCE: Duration = Duration::from_millis(10);
 const BUSY_DEBOUNCE: Duration = Duration::from_millis(150);
+/// A resumed single-connection client offers within this.
+const RESUMED_OFFER: Duration = Duration::from_secs(1);
 
 impl Room {
     /// Something to negotiate came up: collect more for a moment.
@@ -81,8 +83,9 @@ impl Room {
         let room = self.key;
         let Some(p) = self.get_mut(pid) else { return };
         if p.single_pc {
-            // It offers by itself now; what it was asked for before may never have reached it.
+            // It offers by itself now; what it was asked for before may never have reached it. If it does not, ask.
             p.publisher.answerer.reset_requirement();
+            cx.set_timer(room, Some(pid), Timer::Negotiate, RESUMED_OFFER);
             return;
         }
         let Some(s) = &mut p.subscriber else { return };

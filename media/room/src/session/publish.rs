@@ -11,7 +11,11 @@ use livekit_protocol::{
     TrackPublishedResponse, TrackSource, TrackType, UpdateLocalAudioTrack, UpdateLocalVideoTrack, VideoLayer,
     signal_response, video_layer,
 };
+use prost::Message as _;
 use rand::rngs::StdRng;
+
+/// Largest `add_track`, bytes: it is kept, and shown to everyone.
+const MAX_REQUEST: usize = 16 * 1024;
 
 impl Room {
     pub(crate) fn on_add_track(&mut self, cx: &mut Cx<'_>, pid: Pid, request: AddTrackRequest) {
@@ -118,7 +122,7 @@ fn refuse(p: &Participant, config: &HubConfig, r: &AddTrackRequest) -> Option<(R
         return Some((Reason::UnsupportedType, "backup codecs are not enabled"));
     }
     let too_long = r.cid.is_empty() || r.cid.len() > 256 || r.name.len() > 256 || r.stream.len() > 256;
-    if too_long || r.layers.len() > 8 || r.simulcast_codecs.len() > 8 {
+    if too_long || r.layers.len() > 8 || r.simulcast_codecs.len() > 8 || r.encoded_len() > MAX_REQUEST {
         return Some((Reason::LimitExceeded, "a field of the request is too long"));
     }
     let queued = p.queued.iter().filter(|q| q.cid == r.cid).count();

@@ -292,3 +292,21 @@ fn publishing_works_on_a_single_connection_beside_receiving() {
     w.unpublish("alice", "cam");
     assert_eq!((w.shard.ups.len(), w.shard.downs.len()), (1, 1));
 }
+
+#[test]
+fn red_and_opus_of_one_stream_are_no_codec_change() {
+    let mut w = World::new();
+    w.join("alice", join(false));
+    w.join("bob", join(false));
+    w.publish("alice", "mic", false);
+    assert_eq!(w.client("bob").sees("alice").unwrap().tracks[0].mime_type, "audio/red");
+    let offered = w.shard.downs.values().next().unwrap().clone();
+    assert_eq!(offered.payload_types.iter().map(|p| p.codec).collect::<Vec<_>>(), [Codec::Red, Codec::Opus]);
+    let track = *w.shard.ups.keys().next().unwrap();
+    for codec in [Codec::Opus, Codec::Red, Codec::Opus] {
+        w.shard_event(Event::UpLayerStarted { track, spatial: 0, ssrc: 9, codec });
+        w.settle();
+    }
+    assert_eq!(w.client("bob").sees("alice").unwrap().tracks[0].mime_type, "audio/opus");
+    assert_eq!(w.shard.downs.values().next(), Some(&offered), "nothing was negotiated again");
+}

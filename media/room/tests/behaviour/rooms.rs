@@ -148,4 +148,5 @@ fn three_hundred_joins_and_leaves_leave_nothing_behind() {
     w.advance(Duration::from_secs(90));
     assert_eq!(w.hub.stats(), HubStats::default());
     assert!(w.shard.transports.is_empty() && w.shard.ups.is_empty() && w.shard.downs.is_empty());
+    assert_eq!(w.shard.ignored, 0);
 }
