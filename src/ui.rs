@@ -53,7 +53,6 @@ struct Ui {
 
 /// Routes for everything that is neither API nor media. `connect` lists further origins the app may talk to (a media
 /// address elsewhere).
-#[must_use]
 pub fn router(connect: &[String]) -> Router {
     with_files(Dist::get, connect)
 }

@@ -63,7 +63,6 @@ impl LiveKit {
     }
 
     /// All routes, without prefix.
-    #[must_use]
     pub fn router(&self) -> Router {
         let validate = Router::new()
             .route("/rtc/validate", get(rtc::validate_v0))

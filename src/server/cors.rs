@@ -6,7 +6,6 @@ use std::time::Duration;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 /// The layer for `/api`. Names that are no header, method or origin are left out.
-#[must_use]
 pub fn api_layer(config: &Config) -> CorsLayer {
     let cors = &config.cors;
     let headers =

@@ -5,7 +5,7 @@ use super::shutdown::Guard;
 use super::stream::Rewound;
 use anyhow::Context as _;
 use bedrud_media::{SNIFF_BYTES, Sfu, Sniff, sniff};
-use socket2::{Domain, Protocol as IpProtocol, Socket, Type};
+use socket2::{Domain, Protocol as IpProtocol, SockRef, Socket, Type};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -18,6 +18,8 @@ use tokio_rustls::TlsAcceptor;
 
 /// Connections the system may hold back for us.
 const BACKLOG: i32 = 1024;
+/// The system ends a connection whose peer takes nothing for this time, even if it is alive.
+const DEAD_PEER: Duration = Duration::from_secs(60);
 /// Pause after a failed accept (mostly: out of file descriptors), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -62,14 +64,16 @@ impl Connections {
         })
     }
 
+    /// `shared` addresses stand for many clients (a reverse proxy) and have no limit of their own.
     fn admit(
         self: &Arc<Self>,
         total: tokio::sync::OwnedSemaphorePermit,
         address: IpAddr,
+        shared: bool,
     ) -> Option<ConnectionPermit> {
         let mut map = self.per_address.lock().unwrap_or_else(PoisonError::into_inner);
         let count = map.entry(address).or_insert(0);
-        if self.max_per_address != 0 && *count >= self.max_per_address {
+        if !shared && self.max_per_address != 0 && *count >= self.max_per_address {
             return None;
         }
         *count += 1;
@@ -144,11 +148,12 @@ pub async fn serve(listener: TcpListener, port: Arc<Port>, guard: Guard) {
             }
         };
         let peer = SocketAddr::new(super::client_ip::unmap(peer.ip()), peer.port());
-        let Some(permit) = port.connections.admit(total, peer.ip()) else {
+        let Some(permit) = port.connections.admit(total, peer.ip(), port.http.proxies.trusts(peer.ip())) else {
             tracing::debug!(%peer, "too many connections from one address");
             continue;
         };
         let _ = stream.set_nodelay(true);
+        let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(DEAD_PEER));
         tokio::spawn(connection(stream, peer, Arc::clone(&port), permit, guard.clone()));
     }
 }
@@ -206,3 +211,7 @@ async fn first_bytes(stream: &mut (impl AsyncRead + Unpin), limit: Duration) -> 
     let protocol = tokio::time::timeout(limit, look).await.ok()??;
     Some((buf.get(..len)?.to_vec(), protocol))
 }
+
+#[cfg(test)]
+#[path = "listen_tests.rs"]
+mod tests;

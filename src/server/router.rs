@@ -18,7 +18,6 @@ pub const MEDIA_PREFIX: &str = "/livekit";
 const MEDIA_ROOT: &str = "/livekit/";
 
 /// The whole platform: API and web app with security headers, the media server's routes as they are.
-#[must_use]
 pub fn platform(config: &Config, api_routes: Router, health: Router, media: Router, ui: Router) -> Router {
     let body_limit = usize::try_from(config.body_limit()).unwrap_or(usize::MAX);
     let app = Router::new()
@@ -32,7 +31,6 @@ pub fn platform(config: &Config, api_routes: Router, health: Router, media: Rout
 }
 
 /// The media server alone.
-#[must_use]
 pub fn media_only(media: Router) -> Router {
     media_routes(media).route("/", get(alive)).layer(CatchPanicLayer::custom(panicked))
 }
