@@ -50,6 +50,8 @@ impl Shard {
             self.drop_packet(DropReason::UnknownAddress);
             return;
         };
+        // A check that precedes the remote description is answered later, without a datagram to learn our side from.
+        peer.last_local.get_or_insert(path.local);
         peer.transport.handle_datagram(now, path.proto, path.remote, datagram);
         self.after_transport(now, id, Some(path));
     }

@@ -126,6 +126,17 @@ fn a_first_path_that_cannot_receive_is_left_for_one_that_can() {
 }
 
 #[test]
+fn a_check_that_arrives_before_the_description_connects() {
+    let mut n = Network::new(7);
+    let client = n.add_undescribed_client(3, &[address(3)]);
+    n.run(40);
+    assert!(!n.clients[client].connected);
+    n.describe(client);
+    n.run(1_000);
+    assert!(n.clients[client].connected);
+}
+
+#[test]
 fn stale_epochs_and_wrong_passwords_learn_no_address() {
     let mut n = Network::new(5);
     n.add_client(0, &[address(0)]);

@@ -170,14 +170,23 @@ impl Network {
     }
 
     pub fn add_client(&mut self, slot: u32, addresses: &[SocketAddr]) -> usize {
+        let client = self.add_undescribed_client(slot, addresses);
+        self.describe(client);
+        client
+    }
+
+    /// A client whose description has not reached the shard yet.
+    pub fn add_undescribed_client(&mut self, slot: u32, addresses: &[SocketAddr]) -> usize {
         let ours = ice(slot, 1);
         self.command(Command::OpenTransport { id: tid(slot), local_ice: ours.clone() });
         self.command(Command::SetExtensions { id: tid(slot), map: extensions() });
         self.new_client(slot, &ours, addresses);
-        let client = self.clients.len() - 1;
-        let remote = self.description(client);
+        self.clients.len() - 1
+    }
+
+    pub fn describe(&mut self, client: usize) {
+        let (remote, slot) = (self.description(client), self.clients[client].slot);
         self.command(Command::SetRemote { id: tid(slot), remote });
-        client
     }
 
     fn payload_types() -> Vec<PayloadType> {
