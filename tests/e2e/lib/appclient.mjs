@@ -135,6 +135,12 @@ export class AppClient {
 
   async enter(where) {
     await this.go(where);
+    await this.join();
+  }
+
+  /** Switches the camera on (it is off until asked for) and joins from the preview. */
+  async join() {
+    await this.click('prejoin-camera');
     await this.click('prejoin-join');
     await this.shown('leave', 30_000);
   }
