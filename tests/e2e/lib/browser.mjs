@@ -68,7 +68,7 @@ export async function firefox() {
       'media.navigator.permission.disabled': true,
       'media.peerconnection.ice.loopback': true,
       'media.peerconnection.ice.obfuscate_host_addresses': false,
-      'media.peerconnection.ice.link_local': true,
+      'media.peerconnection.ice.force_interface': 'lo',
       'media.autoplay.default': 0,
       'media.autoplay.blocking_policy': 0,
       'network.captive-portal-service.enabled': false,
