@@ -55,6 +55,9 @@ proptest! {
     fn framing(data in bytes()) { media::framing::run(&data); }
 
     #[test]
+    fn shard(data in bytes()) { media::shard::run(&data); }
+
+    #[test]
     fn signal(data in bytes()) { media::signal::run(&data); }
 }
 

@@ -5,4 +5,3 @@
 mod auth;
 pub mod media;
 pub mod platform;
-mod server;

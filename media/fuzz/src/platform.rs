@@ -1,20 +1,6 @@
-//! First bytes of the main port and access tokens.
+//! Access tokens.
 
 use crate::auth::media_token::{ApiKeys, verify};
-use crate::server::sniff::{MAX_SNIFF, Verdict, classify};
-
-/// A verdict is reached in time and never changes with more bytes.
-pub fn first_bytes(data: &[u8]) {
-    let mut decided = None;
-    for len in 0..=data.len().min(2 * MAX_SNIFF) {
-        let verdict = classify(&data[..len]);
-        match decided {
-            Some(before) => assert_eq!(verdict, before, "after {len} bytes"),
-            None if verdict != Verdict::More => decided = Some(verdict),
-            None => assert!(len < MAX_SNIFF, "undecided after {len} bytes"),
-        }
-    }
-}
 
 /// Nobody without the secret gets in: not with these bytes as a token, nor as its parts.
 pub fn access_token(data: &[u8]) {

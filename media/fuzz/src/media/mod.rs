@@ -6,6 +6,7 @@ pub mod kind;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
+pub mod shard;
 pub mod signal;
 pub mod sniff;
 pub mod srtp;
