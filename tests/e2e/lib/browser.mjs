@@ -54,7 +54,7 @@ export async function chromium({ toneHz = 0, udp = true, width = 1280, height = 
   return withCleanup(browser, dir);
 }
 
-/** Firefox with fake devices and loopback candidates allowed. */
+/** Firefox with fake devices. It gathers no loopback candidates: run it inside scripts/in-netns.sh. */
 export async function firefox() {
   const dir = await mkdtemp(path.join(tmpdir(), 'bedrud-firefox-'));
   const browser = await puppeteer.launch({
@@ -66,9 +66,7 @@ export async function firefox() {
       'media.navigator.streams.fake': true,
       'media.navigator.audio.fake_frequency': 1000,
       'media.navigator.permission.disabled': true,
-      'media.peerconnection.ice.loopback': true,
       'media.peerconnection.ice.obfuscate_host_addresses': false,
-      'media.peerconnection.ice.force_interface': 'lo',
       'media.autoplay.default': 0,
       'media.autoplay.blocking_policy': 0,
       'network.captive-portal-service.enabled': false,

@@ -104,9 +104,12 @@ export async function startLivekit() {
   }
   const dataDir = await mkdtemp(path.join(tmpdir(), 'bedrud-e2e-'));
   const port = await freePort();
+  // In a test network of its own the server tells clients the address of that network.
+  const nodeIp = process.env.E2E_NODE_IP;
+  const address = nodeIp ? ['--bind', '0.0.0.0', '--node-ip', nodeIp] : ['--bind', '127.0.0.1'];
   const server = new Server({
     name: 'livekit',
-    args: ['livekit', '--dev', '--bind', '127.0.0.1', '--port', String(port)],
+    args: ['livekit', '--dev', ...address, '--port', String(port)],
     env: {},
     port,
     health: '/',
