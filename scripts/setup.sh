@@ -20,6 +20,8 @@ if [ "$what" = test ]; then
   need chromium chromium
   need firefox-esr firefox-esr
   ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || packages+=(postgresql)
+  need ip iproute2
+  need unshare util-linux
   need python3 python3
   python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
 fi

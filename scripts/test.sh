@@ -36,8 +36,10 @@ e2e() {
   make --no-print-directory web tests/e2e/node_modules/.package-lock.json
   group "end to end: build the server"
   cargo build --locked --bin bedrud
-  group "end to end: browsers and SDKs"
+  group "end to end: the web app, LiveKit SDKs in Chromium and Python, recovery, leaks"
   (cd tests/e2e && npm test --silent)
+  group "end to end: Firefox with Chromium"
+  (cd tests/e2e && ../../scripts/in-netns.sh npm run test:firefox --silent)
 }
 
 for g in "${groups[@]}"; do "$g"; done

@@ -28,14 +28,17 @@ fn fixture(adjust: impl FnOnce(&mut SfuConfig)) -> Fixture {
 impl Fixture {
     fn token(&self, adjust: impl FnOnce(&mut Claims, &mut VideoGrant)) -> String {
         let mut video = VideoGrant { room_join: true, room: "den".into(), ..VideoGrant::default() };
-        let mut claims =
-            Claims { sub: "ada".into(), exp: Some(unix_seconds() + 600), ..Claims::default() };
+        let mut claims = Claims { sub: "ada".into(), exp: Some(unix_seconds() + 600), ..Claims::default() };
         adjust(&mut claims, &mut video);
         claims.video = Some(video);
         media_token::sign(&claims, "devkey", &self.keys).unwrap()
     }
 
-    async fn send(&self, request: axum::http::request::Builder, body: &str) -> (StatusCode, HeaderMap, String) {
+    async fn send(
+        &self,
+        request: axum::http::request::Builder,
+        body: &str,
+    ) -> (StatusCode, HeaderMap, String) {
         let request = request.body(Body::from(body.to_owned())).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
@@ -79,10 +82,18 @@ async fn refused_joins_have_the_status_and_text_that_sdks_know() {
         (unsigned.into(), 401, "invalid API key"),
         (other, 401, "invalid API key"),
         (no_video, 401, "no permissions to access the room"),
-        (f.token(|c, _| c.exp = Some(unix_seconds() - 120)), 401, "invalid authorization token: token is expired"),
+        (
+            f.token(|c, _| c.exp = Some(unix_seconds() - 120)),
+            401,
+            "invalid authorization token: token is expired",
+        ),
         (f.token(|_, v| v.room_join = false), 401, "permissions denied"),
         (f.token(|c, _| c.sub.clear()), 400, "identity cannot be empty"),
-        (f.token(|c, _| c.sub = "x".repeat(257)), 400, "participant identity length exceeds limits: max length 256"),
+        (
+            f.token(|c, _| c.sub = "x".repeat(257)),
+            400,
+            "participant identity length exceeds limits: max length 256",
+        ),
         (f.token(|_, v| v.room.clear()), 400, "no room name"),
         (f.token(|_, v| v.room = "x".repeat(257)), 400, "room name length exceeds limits: max length 256"),
         (f.token(|_, _| {}), 200, "success"),
@@ -137,7 +148,10 @@ async fn sockets_without_upgrade_are_404_but_a_bad_header_is_401() {
         assert_eq!(f.get(path).await, (404, String::new()));
         let request = Request::get(path).header("authorization", "Basic x");
         let (status, _, text) = f.send(request, "").await;
-        assert_eq!((status.as_u16(), text.as_str()), (401, "invalid authorization header. Must start with Bearer "));
+        assert_eq!(
+            (status.as_u16(), text.as_str()),
+            (401, "invalid authorization header. Must start with Bearer ")
+        );
     }
 }
 
@@ -173,8 +187,9 @@ async fn room_service_makes_lists_and_deletes_rooms() {
         v.room_list = true;
         v.room_admin = true;
     });
-    let (status, room) =
-        f.twirp("livekit.RoomService/CreateRoom", &admin, r#"{"name":"den","emptyTimeout":60,"future":1}"#).await;
+    let (status, room) = f
+        .twirp("livekit.RoomService/CreateRoom", &admin, r#"{"name":"den","emptyTimeout":60,"future":1}"#)
+        .await;
     assert_eq!((status, &room["name"], &room["empty_timeout"]), (200, &"den".into(), &60.into()), "{room}");
     assert!(room["sid"].as_str().unwrap().starts_with("RM_"));
     assert_eq!(room["num_participants"], 0);

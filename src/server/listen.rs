@@ -148,7 +148,8 @@ pub async fn serve(listener: TcpListener, port: Arc<Port>, guard: Guard) {
             }
         };
         let peer = SocketAddr::new(super::client_ip::unmap(peer.ip()), peer.port());
-        let Some(permit) = port.connections.admit(total, peer.ip(), port.http.proxies.trusts(peer.ip())) else {
+        let Some(permit) = port.connections.admit(total, peer.ip(), port.http.proxies.trusts(peer.ip()))
+        else {
             tracing::debug!(%peer, "too many connections from one address");
             continue;
         };

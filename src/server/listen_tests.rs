@@ -19,7 +19,10 @@ struct Fixture {
 
 fn start(adjust: impl FnOnce(&mut Port)) -> Fixture {
     let routes = Router::new()
-        .route("/who", get(|Extension(c): Extension<ClientAddr>| async move { format!("{} {}", c.ip, c.https) }))
+        .route(
+            "/who",
+            get(|Extension(c): Extension<ClientAddr>| async move { format!("{} {}", c.ip, c.https) }),
+        )
         .route("/slow", get(|| async { tokio::time::sleep(Duration::from_secs(600)).await }))
         .route("/wait", get(|| async { tokio::time::sleep(Duration::from_millis(200)).await }));
     let limits = HttpLimits {
@@ -54,7 +57,10 @@ impl Fixture {
     }
 
     async fn get(&self, path: &str, headers: &str) -> String {
-        self.exchange(format!("GET {path} HTTP/1.1\r\nhost: h:1\r\nconnection: close\r\n{headers}\r\n").as_bytes()).await
+        self.exchange(
+            format!("GET {path} HTTP/1.1\r\nhost: h:1\r\nconnection: close\r\n{headers}\r\n").as_bytes(),
+        )
+        .await
     }
 }
 
@@ -76,7 +82,8 @@ async fn http_is_served_with_the_peer_address_and_an_id() {
 
 #[tokio::test]
 async fn a_trusted_proxy_names_the_client() {
-    let f = start(|p| p.http.proxies = Arc::new(TrustedProxies::new(&["127.0.0.0/8".to_owned()], "X-Real-IP")));
+    let f =
+        start(|p| p.http.proxies = Arc::new(TrustedProxies::new(&["127.0.0.0/8".to_owned()], "X-Real-IP")));
     let answer = f.get("/who", "x-real-ip: 203.0.113.9\r\nx-forwarded-proto: https\r\n").await;
     assert!(answer.ends_with("203.0.113.9 true"), "{answer}");
 }
@@ -84,7 +91,9 @@ async fn a_trusted_proxy_names_the_client() {
 #[tokio::test]
 async fn other_protocols_and_silence_are_closed_without_an_answer() {
     let f = start(|_| {});
-    for bytes in [&b"SSH-2.0-client\r\n"[..], b"\x16\x03\x01", b"\x00\x64\x00\x01\x00\x50\x21\x12\xa4\x42", b"GE", b""] {
+    for bytes in
+        [&b"SSH-2.0-client\r\n"[..], b"\x16\x03\x01", b"\x00\x64\x00\x01\x00\x50\x21\x12\xa4\x42", b"GE", b""]
+    {
         assert_eq!(f.exchange(bytes).await, "", "{bytes:?}");
     }
 }

@@ -71,7 +71,8 @@ mod signalling {
     #[tokio::test]
     async fn a_socket_joins_pings_in_both_forms_and_ends_cleanly_with_the_server() {
         let server = start();
-        let url = format!("ws://127.0.0.1:{}//rtc?protocol=15&sdk=js&access_token={}", server.port, token("ada"));
+        let url =
+            format!("ws://127.0.0.1:{}//rtc?protocol=15&sdk=js&access_token={}", server.port, token("ada"));
         let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
         let first = binary(socket.next().await.unwrap().unwrap());
         let signal_response::Message::Join(join) = first else { panic!("first message: {first:?}") };

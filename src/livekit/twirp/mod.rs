@@ -53,11 +53,11 @@ pub(super) async fn call(
         }
         Err(_) => return TwirpError::new(Code::Malformed, "the body could not be read").into_response(),
     };
-    let claims =
-        match authenticate(&headers, token.access_token.as_deref(), &livekit.0.keys, unix_seconds()) {
-            Ok(claims) => claims,
-            Err(refusal) => return refusal.into_response(),
-        };
+    let claims = match authenticate(&headers, token.access_token.as_deref(), &livekit.0.keys, unix_seconds())
+    {
+        Ok(claims) => claims,
+        Err(refusal) => return refusal.into_response(),
+    };
     if let Some((_, name)) = ABSENT.iter().find(|(path, _)| *path == service) {
         let text = format!("{name} is not part of this server");
         return TwirpError::new(Code::Unavailable, text).into_response();
