@@ -84,7 +84,7 @@ pub fn audio_down(slot: u32, source: UpTrackId) -> DownTrackConfig {
         rtx_ssrc: None,
         cname: "cname".to_owned(),
         payload_types: vec![publisher::audio_pt(111, bedrud_rtp::Codec::Opus, true)],
-        settings: DownTrackSettings { paused: false, max_spatial: 0, max_temporal: 0 },
+        settings: DownTrackSettings { paused: false, max_spatial: 0, max_temporal: 0, may_pause: true },
     }
 }
 
