@@ -44,10 +44,10 @@ fmt: frontend/node_modules/.package-lock.json ## Format Rust and web sources
 	cd frontend && npm run fmt
 
 bench: ## Run the benchmarks (see benches/README.md)
-	cargo bench --locked
+	cargo bench --locked -p bedrud-benches
 
 fuzz: ## Run every fuzz target for five minutes each
-	scripts/fuzz.sh
+	media/fuzz/run 300
 
 docs: ## Build the API documentation of all crates
 	cargo doc --workspace --no-deps --locked
