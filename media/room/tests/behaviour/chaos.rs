@@ -9,6 +9,7 @@ use livekit_protocol::{
     participant_info::State,
 };
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -160,7 +161,13 @@ fn check(w: &World) -> Result<(), String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    // A fixed seed: a gate must not depend on the day. Another seed here searches further.
+    #![proptest_config(ProptestConfig {
+        cases: 200,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(20_261_124),
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn hub_shard_and_clients_agree_whatever_happens(
