@@ -1,16 +1,22 @@
 //! SQLite: how a connection is set up.
 
-use std::path::Path;
+use std::{path::Path, thread::park_timeout, time::Duration};
 
 use diesel::{
-    Connection, ConnectionError, ConnectionResult, SqliteConnection, connection::SimpleConnection,
-    sql_types::Text,
+    Connection, ConnectionError, ConnectionResult, QueryResult, SqliteConnection,
+    connection::SimpleConnection, result::Error::DatabaseError, sql_types::Text,
 };
 
 use crate::db::Db;
 
 /// Set on every connection. `foreign_keys` is off by default in SQLite.
-const COMMON: &str = "PRAGMA busy_timeout=5000; PRAGMA journal_mode=WAL; PRAGMA foreign_keys=ON;";
+const COMMON: &str = "PRAGMA busy_timeout=5000; PRAGMA foreign_keys=ON;";
+
+/// Kept in the file once set. Two starters that switch a new file at once get "locked" without the busy timeout being
+/// waited for, so that is tried again this often, this far apart.
+const JOURNAL: &str = "PRAGMA journal_mode=WAL;";
+const JOURNAL_TRIES: u32 = 100;
+const JOURNAL_PAUSE: Duration = Duration::from_millis(20);
 
 /// The writer flushes at each commit: what was acknowledged survives a power cut. Grouped commits pay for it.
 const WRITER: &str = "PRAGMA synchronous=FULL;";
@@ -38,11 +44,24 @@ pub(super) fn open_plain(path: &Path) -> ConnectionResult<SqliteConnection> {
     open(path, WRITER)
 }
 
+fn use_wal(connection: &mut SqliteConnection) -> QueryResult<()> {
+    let mut result = connection.batch_execute(JOURNAL);
+    for _ in 0..JOURNAL_TRIES {
+        match &result {
+            Err(DatabaseError(_, why)) if why.message().contains("locked") => park_timeout(JOURNAL_PAUSE),
+            _ => break,
+        }
+        result = connection.batch_execute(JOURNAL);
+    }
+    result
+}
+
 fn open(path: &Path, role: &str) -> ConnectionResult<SqliteConnection> {
     let path =
         path.to_str().ok_or_else(|| ConnectionError::BadConnection("database path is not UTF-8".into()))?;
     let mut connection = SqliteConnection::establish(path)?;
     connection.batch_execute(COMMON).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    use_wal(&mut connection).map_err(ConnectionError::CouldntSetupConfiguration)?;
     connection.batch_execute(role).map_err(ConnectionError::CouldntSetupConfiguration)?;
     lower_utils::register_impl(&mut connection, |text: String| text.to_lowercase())
         .map_err(ConnectionError::CouldntSetupConfiguration)?;
