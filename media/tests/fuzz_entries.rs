@@ -61,7 +61,29 @@ proptest! {
     fn signal(data in bytes()) { media::signal::run(&data); }
 }
 
+/// Inputs worth keeping: typical ones to start from, and those that once failed.
 #[test]
-fn sdp_of_a_browser() {
-    media::sdp::run(include_bytes!("../fuzz/seeds/sdp/offer"));
+fn kept_inputs() {
+    type Entry = (&'static str, fn(&[u8]));
+    let entries: [Entry; 10] = [
+        ("kind", media::kind::run),
+        ("rtp", media::rtp::run),
+        ("rtcp", media::rtcp::run),
+        ("srtp", media::srtp::run),
+        ("sniff", media::sniff::run),
+        ("feedback", media::feedback::run),
+        ("sdp", media::sdp::run),
+        ("framing", media::framing::run),
+        ("shard", media::shard::run),
+        ("signal", media::signal::run),
+    ];
+    for (name, run) in entries {
+        let folder = format!("{}/fuzz/seeds/{name}", env!("CARGO_MANIFEST_DIR"));
+        let mut files = 0;
+        for file in std::fs::read_dir(&folder).expect("folder of kept inputs") {
+            run(&std::fs::read(file.expect("entry").path()).expect("readable"));
+            files += 1;
+        }
+        assert!(files > 0, "{folder} is empty");
+    }
 }
