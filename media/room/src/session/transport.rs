@@ -81,9 +81,10 @@ impl Room {
         link.forget(cx);
         cx.cancel_timer(room, Some(pid), Timer::Failed);
         match reason {
-            // Usually the page is gone and its socket follows; or the client starts over with a new session.
+            // Usually the page is gone and its socket follows; or the client starts over with a new session. A longer wait
+            // for a silent path to revive is over: this one cannot.
             CloseReason::ClosedByPeer => {
-                cx.arm_timer(room, Some(pid), Timer::Resume, cx.config.timeouts.resume);
+                cx.set_timer(room, Some(pid), Timer::Resume, cx.config.timeouts.resume);
             }
             CloseReason::TimedOut | CloseReason::SlowConsumer => {
                 self.remove(cx, pid, DisconnectReason::ConnectionTimeout, Farewell::Leave(Action::Reconnect));

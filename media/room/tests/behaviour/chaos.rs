@@ -197,3 +197,22 @@ proptest! {
         prop_assert!(w.shard.transports.is_empty() && w.shard.ups.is_empty() && w.shard.downs.is_empty());
     }
 }
+
+#[test]
+fn a_connection_closed_while_it_was_to_revive_ends_the_session_in_the_usual_time() {
+    let mut w = World::new();
+    let ops = [
+        (0, Op::Join { single: false }),
+        (0, Op::Silence),
+        (4, Op::Join { single: false }),
+        (4, Op::Publish { video: false }),
+        (0, Op::Resume),
+        (0, Op::ClosePage),
+    ];
+    for (serial, (who, op)) in ops.into_iter().enumerate() {
+        apply(&mut w, NAMES[who], op, serial);
+        w.advance(Duration::from_millis(1500));
+    }
+    check(&w).unwrap();
+    assert_eq!((w.hub.stats().participants, w.hub.stats().subscriptions), (1, 0));
+}
