@@ -6,6 +6,7 @@ mod socket;
 mod twirp;
 
 use crate::auth::media_token::{self, ApiKeys, Claims};
+use crate::domain::{Platform, rooms};
 use crate::server::health::unix_seconds;
 use crate::server::shutdown::Guard;
 use axum::Router;
@@ -14,7 +15,7 @@ use axum::http::{HeaderValue, Method, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
-use bedrud_media::Sfu;
+use bedrud_media::{JoinError, Sfu};
 use std::sync::Arc;
 use std::time::Duration;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
@@ -33,13 +34,44 @@ struct Inner {
     keys: ApiKeys,
     max_body: usize,
     guard: Guard,
+    platform: Option<Arc<Platform>>,
 }
 
 impl LiveKit {
     /// `max_body` limits the bodies of server API calls, bytes.
     #[must_use]
     pub fn new(sfu: Sfu, keys: ApiKeys, max_body: usize, guard: Guard) -> Self {
-        Self(Arc::new(Inner { sfu, keys, max_body, guard }))
+        Self(Arc::new(Inner { sfu, keys, max_body, guard, platform: None }))
+    }
+
+    /// As [`LiveKit::new`], with a platform whose bans and ended rooms count at each connect.
+    #[must_use]
+    pub fn of_platform(
+        sfu: Sfu,
+        keys: ApiKeys,
+        max_body: usize,
+        guard: Guard,
+        platform: Arc<Platform>,
+    ) -> Self {
+        Self(Arc::new(Inner { sfu, keys, max_body, guard, platform: Some(platform) }))
+    }
+
+    /// Asks the platform again, because a token outlives a ban and the end of a room. Who may enter a private room was
+    /// decided when the token was signed: agents, whose tokens the platform never saw, must get in.
+    async fn admit(&self, claims: Option<&Claims>) -> Result<(), JoinError> {
+        let (Some(platform), Some(claims)) = (&self.0.platform, claims) else { return Ok(()) };
+        let room = claims.video.as_ref().map_or("", |v| v.room.as_str());
+        let refuse = |status, message: &str| Err(JoinError { status, message: message.to_owned() });
+        match rooms::may_connect(platform, room, claims.identity()).await {
+            Ok(Some(Err(why @ rooms::Refusal::Banned))) => refuse(403, &why.to_string()),
+            // SDKs know these words, and give up instead of trying the older path.
+            Ok(Some(Err(rooms::Refusal::Inactive))) => refuse(404, "requested room does not exist"),
+            Ok(_) => Ok(()),
+            Err(error) => {
+                tracing::error!(%error, "cannot check who may connect");
+                refuse(503, "access cannot be checked now, try again")
+            }
+        }
     }
 
     /// The media server.

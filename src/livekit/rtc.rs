@@ -78,7 +78,7 @@ async fn connect(
     // SDKs take a 404 here for "this server does not know the path".
     let Ok(upgrade) = upgrade else { return StatusCode::NOT_FOUND.into_response() };
     let context = context(client, headers, false);
-    let params = match params(path, &query, claims, &context) {
+    let params = match admitted(&livekit, path, &query, claims, &context).await {
         Ok(params) => params,
         Err(error) => return refuse(&error),
     };
@@ -113,7 +113,7 @@ async fn validate(
         Err(refusal) => return refusal.into_response(),
     };
     let context = context(client, headers, true);
-    let params = match params(path, &query, claims, &context) {
+    let params = match admitted(livekit, path, &query, claims, &context).await {
         Ok(params) => params,
         Err(error) => return refuse(&error),
     };
@@ -121,6 +121,19 @@ async fn validate(
         Ok(()) => "success".into_response(),
         Err(error) => refuse(&error),
     }
+}
+
+async fn admitted(
+    livekit: &LiveKit,
+    path: SignalPath,
+    query: &[(String, String)],
+    claims: Option<Claims>,
+    context: &ClientContext,
+) -> Result<JoinParams, JoinError> {
+    let asked = claims.clone();
+    let params = params(path, query, claims, context)?;
+    livekit.admit(asked.as_ref()).await?;
+    Ok(params)
 }
 
 /// The grant first, then the parameters: a client without a token learns nothing about the rest.

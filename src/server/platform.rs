@@ -87,7 +87,8 @@ pub async fn run(mut config: Config, ready: impl FnOnce(&Started)) -> anyhow::Re
 
     let keys = ApiKeys::one(&config.livekit.api_key, config.livekit.api_secret.reveal());
     let max_body = media_settings.limit.max_api_request_body_size as usize;
-    let livekit = LiveKit::new(sfu.clone(), keys, max_body, edge.shutdown.guard());
+    let livekit =
+        LiveKit::of_platform(sfu.clone(), keys, max_body, edge.shutdown.guard(), Arc::clone(app.platform()));
     let cert_path = certificate.as_ref().map(|files| files.cert.clone());
     let routes = router::platform(
         &config,

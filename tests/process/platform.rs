@@ -130,3 +130,30 @@ fn secrets_never_reach_the_log() {
         assert_eq!(line, None);
     }
 }
+
+#[test]
+fn a_media_token_does_not_outlive_its_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let (server, _) = Server::run(dir.path(), &[]);
+    let post = |path: &str, bearer: &str, body: &str| -> serde_json::Value {
+        let bearer = format!("Bearer {bearer}");
+        let headers = [("content-type", "application/json"), ("authorization", bearer.as_str())];
+        let (status, _, answer) = server.request("POST", path, &headers, body);
+        assert!((200..300).contains(&status), "{path}: {status} {answer}");
+        serde_json::from_str(&answer).unwrap()
+    };
+    let account = r#"{"email":"ada@example.org","password":"correct horse battery","name":"Ada"}"#;
+    post("/api/auth/register", "", account);
+    let login = post("/api/auth/login", "", account);
+    let access = login["tokens"]["accessToken"].as_str().unwrap();
+    let room = post("/api/room/create", access, r#"{"name":"short-lived","isPublic":true}"#);
+    let media = post("/api/room/join", access, r#"{"roomName":"short-lived"}"#);
+    let validate = format!("/livekit/rtc/validate?access_token={}", media["token"].as_str().unwrap());
+    assert_eq!(server.get(&validate), (200, "success".to_owned()));
+
+    let bearer = format!("Bearer {access}");
+    let room = format!("/api/room/{}", room["id"].as_str().unwrap());
+    let (status, _, _) = server.request("DELETE", &room, &[("authorization", &bearer)], "");
+    assert_eq!(status, 202);
+    assert_eq!(server.get(&validate), (404, "requested room does not exist".to_owned()));
+}
