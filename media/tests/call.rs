@@ -96,6 +96,7 @@ async fn call(sfu: Sfu, tcp: bool) {
     while let Some(SfuEvent::Room(event)) = events.try_recv() {
         seen.push(match *event {
             RoomEvent::RoomStarted { .. } => "room_started".to_owned(),
+            RoomEvent::RoomAgentsChanged { .. } => "room_agents_changed".to_owned(),
             RoomEvent::RoomFinished { .. } => "room_finished".to_owned(),
             RoomEvent::ParticipantJoined { participant, .. } => format!("{} joined", participant.identity),
             RoomEvent::ParticipantLeft { participant, .. } => format!("{} left", participant.identity),

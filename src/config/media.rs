@@ -5,6 +5,7 @@
 
 use super::node::{Node, Value};
 use super::problem::{Problem, Problems};
+use super::room_presets::RoomConfigurations;
 use super::setting::{Scalar, section};
 use super::value::{Secret, SecretMap, Unread};
 use super::{Loaded, load};
@@ -200,8 +201,8 @@ section! {
         enable_remote_unmute: bool = false, "enable_remote_unmute", env [];
         /// Read over.
         playout_delay: Unread = Unread, "playout_delay", env [], inert;
-        /// Read over.
-        sync_streams: Unread = Unread, "sync_streams", env [], inert;
+        /// Tracks of one participant share a stream, so that browsers play them in sync.
+        sync_streams: bool = false, "sync_streams", env [];
         /// Read over.
         create_room_timeout: Unread = Unread, "create_room_timeout", env [], inert;
         /// Read over.
@@ -210,8 +211,8 @@ section! {
         enable_full_room_in_webhooks: Unread = Unread, "enable_full_room_in_webhooks", env [], inert;
         /// Read over.
         update_batch_target_size: Unread = Unread, "update_batch_target_size", env [], inert;
-        /// Read over.
-        room_configurations: Unread = Unread, "room_configurations", env [], inert;
+        /// Named room settings for `room_preset` and `roomPreset`.
+        room_configurations: RoomConfigurations = RoomConfigurations::default(), "room_configurations", env [];
         /// Read over.
         max_metadata_size: Unread = Unread, "max_metadata_size", env [], inert;
     }

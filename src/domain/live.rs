@@ -58,6 +58,7 @@ impl Change {
             }),
             RoomEvent::RoomFinished { room } => Some(Self::Finished { room: room.name.clone() }),
             RoomEvent::RoomStarted { .. }
+            | RoomEvent::RoomAgentsChanged { .. }
             | RoomEvent::TrackPublished { .. }
             | RoomEvent::TrackUnpublished { .. } => None,
         }

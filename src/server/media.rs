@@ -64,6 +64,8 @@ pub fn start(settings: &MediaConfig, tcp: SocketAddr) -> anyhow::Result<Sfu> {
     hub.auto_create = settings.room.auto_create;
     hub.max_participants = settings.room.max_participants;
     hub.remote_unmute = settings.room.enable_remote_unmute;
+    hub.sync_streams = settings.room.sync_streams;
+    hub.room_presets.clone_from(&settings.room.room_configurations.0);
     hub.region.clone_from(&settings.region);
     hub.ice_servers = ice_servers(settings);
     Ok(Sfu::start(config)?)

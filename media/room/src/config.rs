@@ -1,7 +1,8 @@
 //! Settings of the control plane.
 
 use bedrud_rtp::Codec;
-use livekit_protocol::IceServer;
+use livekit_protocol::{IceServer, RoomConfiguration};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -87,7 +88,7 @@ impl Default for Timeouts {
 }
 
 /// Settings of a [`crate::Hub`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct HubConfig {
     /// UDP addresses where clients reach the shards.
     pub udp_candidates: Vec<SocketAddr>,
@@ -109,6 +110,10 @@ pub struct HubConfig {
     pub max_participants: u32,
     /// Moderators may unmute.
     pub remote_unmute: bool,
+    /// Tracks of one participant share a media stream, so that browsers play them in sync.
+    pub sync_streams: bool,
+    /// Named room configurations, for `room_preset` of calls and tokens.
+    pub room_presets: BTreeMap<String, RoomConfiguration>,
     /// STUN and TURN servers told to clients.
     pub ice_servers: Vec<IceServer>,
     /// Region told to clients.
@@ -144,6 +149,8 @@ impl HubConfig {
             auto_create: true,
             max_participants: 0,
             remote_unmute: false,
+            sync_streams: false,
+            room_presets: BTreeMap::new(),
             ice_servers: Vec::new(),
             region: String::new(),
             node_id: String::new(),

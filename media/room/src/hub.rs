@@ -2,16 +2,19 @@
 
 use crate::config::HubConfig;
 use crate::context::{Core, Cx};
+use crate::grants::Claims;
 use crate::ids::{Pid, RoomKey, Sid};
 use crate::io::{
-    ConnId, Input, JoinError, Now, Output, ServiceError, ServiceErrorCode, ServiceRequest, ServiceResponse,
+    ConnId, Input, JoinError, Now, Output, RoomEvent, ServiceError, ServiceErrorCode, ServiceRequest,
+    ServiceResponse,
 };
 use crate::join_params::JoinParams;
-use crate::room::{Farewell, Room, RoomOptions, RoomStats};
+use crate::room::{Farewell, Room, RoomStats, configuration};
 use crate::session::refusal;
+use crate::timers::Timer;
 use bedrud_sfu::{AudioLevel, DataChannel, DownTrackId, Event, TransportId, UpTrackId};
 use livekit_protocol::leave_request::Action;
-use livekit_protocol::{CreateRoomRequest, DisconnectReason};
+use livekit_protocol::{CreateRoomRequest, DisconnectReason, RoomConfiguration};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use std::collections::{BTreeMap, HashMap};
@@ -57,7 +60,7 @@ impl Hub {
         match input {
             Input::Join { conn, params } => self.on_join(now, conn, *params),
             Input::Validate { id, mut params } => {
-                let result = self.check(&mut params);
+                let result = self.check(&mut params).map(drop);
                 self.core.out.push_back(Output::Validated { id, result });
             }
             Input::Signal { conn, request } => {
@@ -138,20 +141,20 @@ impl Hub {
         self.names.get(name).copied()
     }
 
-    /// Opens a room or changes an open one.
-    fn open_room(&mut self, now: Now, name: &str, options: &RoomOptions) -> RoomKey {
+    /// The open room of this name, or a new one.
+    fn open_room(&mut self, now: Now, name: &str, wishes: &RoomConfiguration) -> RoomKey {
         if let Some(key) = self.room_named(name) {
             return key;
         }
-        let room = Room::open(&mut self.core.at(now), name, options);
+        let room = Room::open(&mut self.core.at(now), name, wishes);
         let key = room.key;
         self.names.insert(name.to_owned(), key);
         self.rooms.insert(key, room);
         key
     }
 
-    /// Everything that can refuse a join before anything is changed.
-    fn check(&self, params: &mut JoinParams) -> Result<(), JoinError> {
+    /// Everything that can refuse a join before anything is changed. Returns what it wishes of the room.
+    fn check(&self, params: &mut JoinParams) -> Result<RoomConfiguration, JoinError> {
         params.settle(&self.core.config.limits)?;
         if self.closing {
             return Err(JoinError::new(503, "server is shutting down"));
@@ -165,14 +168,22 @@ impl Hub {
         if !may_create && params.reconnect.is_none() && self.room_named(&grant.room).is_none() {
             return Err(JoinError::new(404, "requested room does not exist"));
         }
-        Ok(())
+        if params.reconnect.is_some() {
+            return Ok(RoomConfiguration::default());
+        }
+        let Claims { room_config, room_preset, .. } = &params.claims;
+        configuration::of_token(room_config.as_ref(), room_preset, &self.core.config)
+            .map_err(|e| JoinError::new(400, e.to_string()))
     }
 
     fn on_join(&mut self, now: Now, conn: ConnId, mut params: JoinParams) {
-        if let Err(error) = self.check(&mut params) {
-            self.core.out.push_back(Output::Refuse { conn, error });
-            return;
-        }
+        let wishes = match self.check(&mut params) {
+            Ok(wishes) => wishes,
+            Err(error) => {
+                self.core.out.push_back(Output::Refuse { conn, error });
+                return;
+            }
+        };
         let name = params.claims.video.as_ref().map(|v| v.room.clone()).unwrap_or_default();
         let protocol = params.client_info.protocol;
         if params.reconnect.is_some() {
@@ -182,8 +193,7 @@ impl Hub {
             }
             return;
         }
-        let options = params.claims.room_config.as_ref().map(RoomOptions::from).unwrap_or_default();
-        let key = self.open_room(now, &name, &options);
+        let key = self.open_room(now, &name, &wishes);
         let Some(room) = self.rooms.get_mut(&key) else { return };
         let grant = params.claims.permission();
         let kind = params.claims.participant_kind();
@@ -380,23 +390,27 @@ impl Hub {
         if limits.room_name != 0 && r.name.len() > limits.room_name {
             return Err(invalid(format!("room name length exceeds limits: max length {}", limits.room_name)));
         }
-        if limits.metadata != 0 && r.metadata.len() > limits.metadata {
-            return Err(invalid("metadata exceeds size limit".to_owned()));
-        }
         if self.closing {
             return Err(ServiceError::new(ServiceErrorCode::Unavailable, "server is shutting down"));
         }
-        let options = RoomOptions::from(r);
+        let wishes = configuration::of_request(r, &self.core.config).map_err(|e| invalid(e.to_string()))?;
         let known = self.room_named(&r.name).is_some();
-        let key = self.open_room(now, &r.name, &options);
+        let key = self.open_room(now, &r.name, &wishes);
         let Some(room) = self.rooms.get_mut(&key) else {
             return Err(ServiceError::new(ServiceErrorCode::Unavailable, "room closed"));
         };
         if known {
-            room.apply_options(&options);
-            if !options.metadata.is_empty() {
-                room.send_room_update(&mut self.core.at(now));
+            let mut cx = self.core.at(now);
+            if room.configure(&wishes) {
+                let config = Box::new(room.configuration());
+                cx.event(RoomEvent::RoomAgentsChanged { room: room.info(), config });
             }
+            if !wishes.metadata.is_empty() {
+                room.send_room_update(&mut cx);
+            }
+            // An empty room starts its time over, with the timeout it has now.
+            cx.cancel_timer(key, None, Timer::Idle);
+            room.watch_idleness(&mut cx);
         }
         Ok(ServiceResponse::Room(room.info()))
     }

@@ -159,6 +159,15 @@ pub enum RoomEvent {
     RoomStarted {
         /// The room.
         room: proto::Room,
+        /// Its configuration: the agents to dispatch (none named means the nameless one), tags, the preset's name.
+        config: Box<proto::RoomConfiguration>,
+    },
+    /// A call changed which agents an open room should have.
+    RoomAgentsChanged {
+        /// The room.
+        room: proto::Room,
+        /// Its configuration now.
+        config: Box<proto::RoomConfiguration>,
     },
     /// A room closed.
     RoomFinished {

@@ -39,10 +39,6 @@ fn request(
             if request.egress.is_some() {
                 return Err(TwirpError::new(Code::Internal, "egress not connected (redis required)"));
             }
-            if !request.room_preset.is_empty() {
-                let text = "unknown room configuration in create room request";
-                return Err(TwirpError::new(Code::InvalidArgument, text));
-            }
             ServiceRequest::CreateRoom(Box::new(request))
         }
         "ListRooms" => {

@@ -6,49 +6,16 @@ use crate::ids::sid;
 use crate::io::RoomEvent;
 use crate::timers::Timer;
 use livekit_protocol::leave_request::Action;
-use livekit_protocol::{
-    CreateRoomRequest, DisconnectReason, Room as RoomInfo, RoomConfiguration, RoomUpdate, signal_response,
-};
+use livekit_protocol::{DisconnectReason, Room as RoomInfo, RoomConfiguration, RoomUpdate, signal_response};
 use rand::Rng as _;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
-
-/// Wishes for a room; zero and empty mean "default" for a new room and "unchanged" for an existing one.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct RoomOptions {
-    pub(crate) empty_timeout: u32,
-    pub(crate) departure_timeout: u32,
-    pub(crate) max_participants: u32,
-    pub(crate) metadata: String,
-}
-
-impl From<&RoomConfiguration> for RoomOptions {
-    fn from(c: &RoomConfiguration) -> Self {
-        Self {
-            empty_timeout: c.empty_timeout,
-            departure_timeout: c.departure_timeout,
-            max_participants: c.max_participants,
-            metadata: c.metadata.clone(),
-        }
-    }
-}
-
-impl From<&CreateRoomRequest> for RoomOptions {
-    fn from(c: &CreateRoomRequest) -> Self {
-        Self {
-            empty_timeout: c.empty_timeout,
-            departure_timeout: c.departure_timeout,
-            max_participants: c.max_participants,
-            metadata: c.metadata.clone(),
-        }
-    }
-}
 
 /// Changing counts are sent at most this often.
 const COUNTER_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Room {
-    pub(crate) fn open(cx: &mut Cx<'_>, name: &str, options: &RoomOptions) -> Self {
+    pub(crate) fn open(cx: &mut Cx<'_>, name: &str, wishes: &RoomConfiguration) -> Self {
         let key = cx.ids.room();
         let seconds = |d: Duration| u32::try_from(d.as_secs()).unwrap_or(u32::MAX);
         let created = i64::try_from(cx.now.unix_ms).unwrap_or(i64::MAX);
@@ -68,6 +35,10 @@ impl Room {
         let mut room = Self {
             key,
             info,
+            config: RoomConfiguration {
+                sync_streams: cx.config.sync_streams,
+                ..RoomConfiguration::default()
+            },
             shard: u16::try_from(key.0 % u64::from(cx.config.shards.max(1))).unwrap_or(0),
             sif_trailer: trailer,
             participants: BTreeMap::new(),
@@ -81,25 +52,10 @@ impl Room {
             tcp_wishes: HashMap::new(),
             finished: false,
         };
-        room.apply_options(options);
-        cx.event(RoomEvent::RoomStarted { room: room.info() });
+        room.configure(wishes);
+        cx.event(RoomEvent::RoomStarted { room: room.info(), config: Box::new(room.configuration()) });
         room.watch_idleness(cx);
         room
-    }
-
-    /// Overwrites what the options name.
-    pub(crate) fn apply_options(&mut self, options: &RoomOptions) {
-        let pick = |new: u32, old: &mut u32| {
-            if new != 0 {
-                *old = new;
-            }
-        };
-        pick(options.empty_timeout, &mut self.info.empty_timeout);
-        pick(options.departure_timeout, &mut self.info.departure_timeout);
-        pick(options.max_participants, &mut self.info.max_participants);
-        if !options.metadata.is_empty() {
-            self.info.metadata.clone_from(&options.metadata);
-        }
     }
 
     /// What clients see, counts included.

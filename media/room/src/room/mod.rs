@@ -1,6 +1,7 @@
 //! One room and everyone in it.
 
 mod audience;
+pub(crate) mod configuration;
 mod data;
 mod data_tracks;
 mod dynacast;
@@ -17,7 +18,6 @@ mod subscriptions;
 mod track;
 mod wire;
 
-pub(crate) use life::RoomOptions;
 pub(crate) use link::{Link, Publisher, Subscriber};
 pub(crate) use participant::{Client, Participant, ResumeScript};
 pub(crate) use publications::Match;
@@ -29,7 +29,7 @@ use crate::context::Cx;
 use crate::ids::{Pid, RoomKey, Sid};
 use crate::timers::{Timer, TimerKey};
 use data::Nonces;
-use livekit_protocol::{ParticipantInfo, Room as RoomInfo};
+use livekit_protocol::{ParticipantInfo, Room as RoomInfo, RoomConfiguration};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
@@ -47,6 +47,8 @@ pub(crate) struct Room {
     pub(crate) key: RoomKey,
     /// What clients see, without the counts.
     pub(crate) info: RoomInfo,
+    /// What clients do not see: agents, tags, playout. See [`Room::configuration`].
+    config: RoomConfiguration,
     pub(crate) shard: u16,
     pub(crate) sif_trailer: Vec<u8>,
     pub(crate) participants: BTreeMap<Pid, Participant>,

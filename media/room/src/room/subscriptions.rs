@@ -157,6 +157,7 @@ impl Room {
         let Some(t) = publisher.tracks.get(track) else { return };
         let stereo = t.info.stereo || t.info.audio_features.contains(&(AudioTrackFeature::TfStereo as i32));
         let (kind, participant_sid) = (t.kind, publisher.sid.to_string());
+        let shared_stream = self.config.sync_streams.then(|| t.info.stream.clone()).filter(|s| !s.is_empty());
         if !self.ensure_subscriber(cx, pid) {
             return;
         }
@@ -165,7 +166,7 @@ impl Room {
             cname: participant_sid.clone(),
             participant_sid,
             track_sid: track.to_owned(),
-            stream_name: None,
+            stream_name: shared_stream.filter(|_| p.client.protocol > 9),
             kind,
             codecs,
             ssrc: p.take_ssrc(cx),

@@ -1,9 +1,11 @@
 use crate::world::{World, join};
-use bedrud_room::{HubStats, RoomEvent, ServiceRequest};
+use bedrud_room::{HubStats, RoomEvent, ServiceErrorCode, ServiceRequest, ServiceResponse};
 use bedrud_sfu::Event;
 use livekit_protocol::signal_request::Message as Request;
 use livekit_protocol::signal_response::Message;
-use livekit_protocol::{CreateRoomRequest, DeleteRoomRequest, DisconnectReason, RoomConfiguration};
+use livekit_protocol::{
+    CreateRoomRequest, DeleteRoomRequest, DisconnectReason, RoomAgentDispatch, RoomConfiguration,
+};
 use std::time::Duration;
 
 fn leave(w: &mut World, name: &str) {
@@ -95,6 +97,140 @@ fn token_may_describe_the_room_it_creates() {
     assert_eq!((room.metadata.as_str(), room.departure_timeout, room.max_participants), ("m", 5, 1));
     w.join("bob", join(false));
     assert!(w.client("bob").leave().is_some());
+}
+
+fn started(w: &World) -> RoomConfiguration {
+    let config = |e: &RoomEvent| match e {
+        RoomEvent::RoomStarted { config, .. } => Some((**config).clone()),
+        _ => None,
+    };
+    w.events.iter().rev().find_map(config).unwrap()
+}
+
+fn agent(name: &str) -> RoomAgentDispatch {
+    RoomAgentDispatch { agent_name: name.into(), ..Default::default() }
+}
+
+fn with_preset() -> World {
+    World::with(|c| {
+        let preset = RoomConfiguration {
+            name: "lecture".into(),
+            empty_timeout: 7,
+            departure_timeout: 8,
+            max_participants: 9,
+            metadata: "preset".into(),
+            agents: vec![agent("scribe")],
+            tags: [("kind".to_owned(), "lecture".to_owned())].into(),
+            ..Default::default()
+        };
+        c.room_presets.insert("lecture".into(), preset);
+    })
+}
+
+#[test]
+fn preset_fills_only_what_the_call_left_open() {
+    let mut w = with_preset();
+    let request = CreateRoomRequest {
+        name: "room".into(),
+        room_preset: "lecture".into(),
+        departure_timeout: 30,
+        agents: vec![agent("own")],
+        tags: [("x".to_owned(), "y".to_owned())].into(),
+        ..Default::default()
+    };
+    let Ok(ServiceResponse::Room(room)) = w.service(ServiceRequest::CreateRoom(Box::new(request))) else {
+        panic!("room")
+    };
+    assert_eq!((room.empty_timeout, room.departure_timeout, room.max_participants), (7, 30, 9));
+    assert_eq!(room.metadata, "preset");
+    let config = started(&w);
+    assert_eq!(config.agents, [agent("own")]);
+    assert_eq!((config.name.as_str(), config.tags.len()), ("lecture", 2));
+}
+
+#[test]
+fn preset_of_a_token_applies_and_an_unknown_one_is_refused() {
+    let mut w = with_preset();
+    w.join("alice", join(false).with(|p| p.claims.room_preset = "lecture".into()));
+    assert_eq!(started(&w).agents, [agent("scribe")]);
+    assert_eq!(w.client("alice").join_response().room.as_ref().unwrap().departure_timeout, 8);
+    w.join("bob", join(false).with(|p| p.claims.room_preset = "nothing".into()));
+    let refused = w.client("bob").refused.clone().unwrap();
+    assert_eq!(
+        (refused.status, refused.message.as_str()),
+        (400, "unknown room configuration in create room request")
+    );
+    let unknown = CreateRoomRequest { name: "x".into(), room_preset: "nothing".into(), ..Default::default() };
+    let error = w.service(ServiceRequest::CreateRoom(Box::new(unknown))).unwrap_err();
+    assert_eq!(error.code, ServiceErrorCode::InvalidArgument);
+}
+
+#[test]
+fn later_call_changes_the_agents_of_an_open_room_once() {
+    let mut w = World::new();
+    let create = |w: &mut World, agents: Vec<RoomAgentDispatch>| {
+        let request = CreateRoomRequest { name: "room".into(), agents, ..Default::default() };
+        w.service(ServiceRequest::CreateRoom(Box::new(request))).unwrap();
+    };
+    create(&mut w, vec![]);
+    assert!(started(&w).agents.is_empty());
+    for agents in [vec![agent("a")], vec![agent("a")], vec![]] {
+        create(&mut w, agents);
+    }
+    let changes: Vec<_> = w
+        .events
+        .iter()
+        .filter(|e| matches!(e, RoomEvent::RoomAgentsChanged { config, .. } if config.agents == [agent("a")]))
+        .collect();
+    assert_eq!(changes.len(), 1);
+}
+
+#[test]
+fn oversized_agents_are_refused() {
+    let mut w = World::new();
+    let huge = RoomAgentDispatch { metadata: "x".repeat(600_000), ..Default::default() };
+    let wide =
+        RoomAgentDispatch { attributes: [("k".to_owned(), "v".repeat(70_000))].into(), ..Default::default() };
+    for (agents, text) in [
+        (vec![huge], "metadata size exceeds limits"),
+        (vec![wide], "attribute size exceeds limits"),
+        (vec![agent("a"); 65], "too many agents or tags"),
+    ] {
+        let request = CreateRoomRequest { name: "room".into(), agents, ..Default::default() };
+        let error = w.service(ServiceRequest::CreateRoom(Box::new(request))).unwrap_err();
+        assert_eq!((error.code, error.message.as_str()), (ServiceErrorCode::InvalidArgument, text));
+    }
+    assert_eq!(w.hub.stats(), HubStats::default());
+}
+
+#[test]
+fn creating_an_idle_room_again_renews_its_time() {
+    let mut w = World::new();
+    let create = |w: &mut World, empty_timeout| {
+        let request = CreateRoomRequest { name: "room".into(), empty_timeout, ..Default::default() };
+        w.service(ServiceRequest::CreateRoom(Box::new(request))).unwrap();
+    };
+    create(&mut w, 10);
+    w.advance(Duration::from_secs(8));
+    create(&mut w, 20);
+    w.advance(Duration::from_secs(19));
+    assert_eq!(w.hub.stats().rooms, 1);
+    w.advance(Duration::from_secs(2));
+    assert_eq!(w.hub.stats(), HubStats::default());
+}
+
+#[test]
+fn synchronised_tracks_share_a_stream() {
+    let mut w = World::new();
+    let request = CreateRoomRequest { name: "room".into(), sync_streams: true, ..Default::default() };
+    w.service(ServiceRequest::CreateRoom(Box::new(request))).unwrap();
+    w.join("alice", join(false));
+    w.join("bob", join(false));
+    w.publish("alice", "mic", false);
+    w.publish("alice", "cam", true);
+    let sid = w.client("alice").sid();
+    let shared = format!("{sid}|camera");
+    assert!(w.client("bob").last_server_sdp.matches(&shared).count() >= 2);
 }
 
 #[test]

@@ -1,0 +1,158 @@
+//! What is asked for a room when it is made: by the server API, by a join token, by a preset.
+
+use super::Room;
+use crate::config::{HubConfig, Limits};
+use livekit_protocol::{CreateRoomRequest, RoomAgentDispatch, RoomConfiguration};
+
+/// Agents one room may be made with.
+const MAX_AGENTS: usize = 64;
+/// Tags one room may have.
+const MAX_TAGS: usize = 64;
+
+/// Why a configuration is refused; the texts are those of the reference server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unusable {
+    #[error("unknown room configuration in create room request")]
+    Preset,
+    #[error("metadata size exceeds limits")]
+    Metadata,
+    #[error("attribute size exceeds limits")]
+    Attributes,
+    #[error("too many agents or tags")]
+    TooMany,
+}
+
+/// The wishes of a CreateRoom call.
+pub(crate) fn of_request(
+    request: &CreateRoomRequest,
+    config: &HubConfig,
+) -> Result<RoomConfiguration, Unusable> {
+    let wishes = RoomConfiguration {
+        name: request.room_preset.clone(),
+        empty_timeout: request.empty_timeout,
+        departure_timeout: request.departure_timeout,
+        max_participants: request.max_participants,
+        metadata: request.metadata.clone(),
+        egress: None,
+        min_playout_delay: request.min_playout_delay,
+        max_playout_delay: request.max_playout_delay,
+        sync_streams: request.sync_streams,
+        agents: request.agents.clone(),
+        tags: request.tags.clone(),
+    };
+    settle(wishes, &request.room_preset, config)
+}
+
+/// The wishes of a join token.
+pub(crate) fn of_token(
+    wishes: Option<&RoomConfiguration>,
+    preset: &str,
+    config: &HubConfig,
+) -> Result<RoomConfiguration, Unusable> {
+    settle(wishes.cloned().unwrap_or_default(), preset, config)
+}
+
+/// Fills what was left open from the preset, and checks the sizes.
+fn settle(
+    mut wishes: RoomConfiguration,
+    preset: &str,
+    config: &HubConfig,
+) -> Result<RoomConfiguration, Unusable> {
+    if !preset.is_empty() {
+        let preset = config.room_presets.get(preset).ok_or(Unusable::Preset)?;
+        fill(&mut wishes, preset);
+    }
+    check(&wishes, &config.limits)?;
+    Ok(wishes)
+}
+
+/// Zero and empty mean "open".
+fn fill(wishes: &mut RoomConfiguration, preset: &RoomConfiguration) {
+    let pick = |wish: &mut u32, preset: u32| {
+        if *wish == 0 {
+            *wish = preset;
+        }
+    };
+    pick(&mut wishes.empty_timeout, preset.empty_timeout);
+    pick(&mut wishes.departure_timeout, preset.departure_timeout);
+    pick(&mut wishes.max_participants, preset.max_participants);
+    pick(&mut wishes.min_playout_delay, preset.min_playout_delay);
+    pick(&mut wishes.max_playout_delay, preset.max_playout_delay);
+    wishes.sync_streams |= preset.sync_streams;
+    if wishes.metadata.is_empty() {
+        wishes.metadata.clone_from(&preset.metadata);
+    }
+    if wishes.agents.is_empty() {
+        wishes.agents.clone_from(&preset.agents);
+    }
+    for (key, value) in &preset.tags {
+        wishes.tags.entry(key.clone()).or_insert_with(|| value.clone());
+    }
+    preset.name.clone_into(&mut wishes.name);
+}
+
+fn check(wishes: &RoomConfiguration, limits: &Limits) -> Result<(), Unusable> {
+    let over = |len: usize, max: usize| max != 0 && len > max;
+    if over(wishes.metadata.len(), limits.metadata) {
+        return Err(Unusable::Metadata);
+    }
+    let sum = |map: &std::collections::HashMap<String, String>| -> usize {
+        map.iter().map(|(k, v)| k.len() + v.len()).sum()
+    };
+    for RoomAgentDispatch { metadata, attributes, .. } in &wishes.agents {
+        if over(metadata.len(), limits.metadata) {
+            return Err(Unusable::Metadata);
+        }
+        if over(sum(attributes), limits.attributes) {
+            return Err(Unusable::Attributes);
+        }
+    }
+    if over(sum(&wishes.tags), limits.attributes) {
+        return Err(Unusable::Attributes);
+    }
+    if wishes.agents.len() > MAX_AGENTS || wishes.tags.len() > MAX_TAGS {
+        return Err(Unusable::TooMany);
+    }
+    Ok(())
+}
+
+impl Room {
+    /// Overwrites what the wishes name; zero and empty leave things as they are. True when the agents changed.
+    pub(crate) fn configure(&mut self, wishes: &RoomConfiguration) -> bool {
+        let pick = |new: u32, old: &mut u32| {
+            if new != 0 {
+                *old = new;
+            }
+        };
+        pick(wishes.empty_timeout, &mut self.info.empty_timeout);
+        pick(wishes.departure_timeout, &mut self.info.departure_timeout);
+        pick(wishes.max_participants, &mut self.info.max_participants);
+        if !wishes.metadata.is_empty() {
+            self.info.metadata.clone_from(&wishes.metadata);
+        }
+        let own = &mut self.config;
+        pick(wishes.min_playout_delay, &mut own.min_playout_delay);
+        pick(wishes.max_playout_delay, &mut own.max_playout_delay);
+        own.sync_streams |= wishes.sync_streams;
+        if !wishes.name.is_empty() {
+            own.name.clone_from(&wishes.name);
+        }
+        own.tags.extend(wishes.tags.clone());
+        let changed = !wishes.agents.is_empty() && own.agents != wishes.agents;
+        if changed {
+            own.agents.clone_from(&wishes.agents);
+        }
+        changed
+    }
+
+    /// How the room is configured now.
+    pub(crate) fn configuration(&self) -> RoomConfiguration {
+        RoomConfiguration {
+            empty_timeout: self.info.empty_timeout,
+            departure_timeout: self.info.departure_timeout,
+            max_participants: self.info.max_participants,
+            metadata: self.info.metadata.clone(),
+            ..self.config.clone()
+        }
+    }
+}
