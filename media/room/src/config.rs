@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// The LiveKit server whose behaviour clients may count on. SDKs compare it: RPC needs 1.8.0, for one.
+const COMPATIBLE_VERSION: &str = "1.11.0";
+
 /// Size limits; 0 means no limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -120,7 +123,7 @@ pub struct HubConfig {
     pub region: String,
     /// Node id told to clients.
     pub node_id: String,
-    /// Server version told to clients, `x.y.z`.
+    /// LiveKit server version told to clients, `x.y.z`.
     pub version: String,
 }
 
@@ -154,7 +157,7 @@ impl HubConfig {
             ice_servers: Vec::new(),
             region: String::new(),
             node_id: String::new(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: COMPATIBLE_VERSION.to_owned(),
         }
     }
 }

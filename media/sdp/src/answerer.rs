@@ -67,6 +67,8 @@ pub struct Answerer {
     config: AnswererConfig,
     slots: Vec<Slot>,
     remote_ufrag: Option<String>,
+    /// Whether we are the DTLS client, once answered.
+    dtls_client: Option<bool>,
     version: u64,
     waiting: Option<Waiting>,
     tracks: Vec<Track>,
@@ -81,6 +83,7 @@ impl Answerer {
             config,
             slots: Vec::new(),
             remote_ufrag: None,
+            dtls_client: None,
             version: 0,
             waiting: None,
             tracks: Vec::new(),
@@ -185,7 +188,9 @@ impl Answerer {
         self.version = self.version.saturating_add(1);
         let origin =
             Origin { username: "-".into(), session_id: self.config.session_id, version: self.version };
-        write_transport(&mut out, local, Setup::Passive, origin);
+        // The role stays what the first answer made it.
+        let client = *self.dtls_client.get_or_insert(waiting.offer.transport.dtls_server);
+        write_transport(&mut out, local, if client { Setup::Active } else { Setup::Passive }, origin);
         self.remote_ufrag = Some(waiting.offer.transport.ice.ufrag.clone());
         self.requirement.answered(added);
         Ok(Answer {

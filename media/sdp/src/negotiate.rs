@@ -96,13 +96,9 @@ pub(crate) fn remote_transport(
         .find(|f| f.starts_with("sha-256 "))
         .cloned()
         .ok_or(SdpError::Unsupported("fingerprint other than sha-256"))?;
-    match levels().find_map(|t| t.setup) {
-        Some(Setup::Passive) => return Err(SdpError::Unsupported("a client as DTLS server")),
-        Some(Setup::ActPass) if role == Setup::Active => {
-            return Err(SdpError::Unsupported("setup:actpass in an answer"));
-        }
-        Some(_) => {}
-        None => return Err(SdpError::Missing("a=setup")),
+    let setup = levels().find_map(|t| t.setup).ok_or(SdpError::Missing("a=setup"))?;
+    if setup == Setup::ActPass && role == Setup::Active {
+        return Err(SdpError::Unsupported("setup:actpass in an answer"));
     }
     let data = live().find(|s| is_data_channel(s));
     Ok(RemoteTransport {
@@ -110,6 +106,7 @@ pub(crate) fn remote_transport(
         fingerprint,
         sctp: data.is_some(),
         max_message_size: data.and_then(|s| s.max_message_size).unwrap_or(DEFAULT_MESSAGE_SIZE),
+        dtls_server: setup == Setup::Passive,
     })
 }
 

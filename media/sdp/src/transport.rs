@@ -29,6 +29,9 @@ pub struct RemoteTransport {
     pub sctp: bool,
     /// `a=max-message-size` of the application section, bytes; 65 536 when absent (RFC 8841), 0 means no limit.
     pub max_message_size: u64,
+    /// The client took the part of the DTLS server (`a=setup:passive`), as full ICE agents of some SDKs do towards a lite
+    /// one: we are the DTLS client. Says nothing once DTLS has started.
+    pub dtls_server: bool,
 }
 
 /// Our side of the bundled transport.

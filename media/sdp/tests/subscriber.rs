@@ -234,7 +234,6 @@ fn answers_that_do_not_fit_are_refused_and_the_offer_stays_in_flight() {
     for bad in [
         String::new(),
         good.replace("a=mid:1", "a=mid:7"),
-        good.replace("a=setup:active", "a=setup:passive"),
         good.replace("a=setup:active", "a=setup:actpass"),
         good.replace("a=ice-ufrag:", "a=x:"),
         good.replace("sha-256", "sha-512"),
@@ -244,6 +243,17 @@ fn answers_that_do_not_fit_are_refused_and_the_offer_stays_in_flight() {
         assert_eq!(o.in_flight(), Some(&offer));
     }
     assert_eq!(o.apply_answer(&good).unwrap().sections[0].payloads.len(), 1);
+}
+
+#[test]
+fn the_client_chooses_its_dtls_role_in_its_answer() {
+    for (setup, dtls_server) in [("active", false), ("passive", true)] {
+        let mut o = offerer(ClientQuirks::default());
+        o.add_track(track("TR_v", &[plain(Codec::Vp8)], 1)).unwrap();
+        let answer = answer_to(&o.create_offer(&local(0)).unwrap().sdp);
+        let answer = answer.replace("a=setup:active", &format!("a=setup:{setup}"));
+        assert_eq!(o.apply_answer(&answer).unwrap().transport.dtls_server, dtls_server);
+    }
 }
 
 #[test]

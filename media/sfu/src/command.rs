@@ -98,7 +98,7 @@ pub enum Command {
         /// Our credentials, as written in our SDP.
         local_ice: IceCredentials,
     },
-    /// Sets or replaces what the client said about its side, and starts DTLS (we are always the server).
+    /// Sets or replaces what the client said about its side, and starts DTLS in the role it leaves to us.
     SetRemote {
         /// Which transport.
         id: TransportId,

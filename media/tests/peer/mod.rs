@@ -308,8 +308,6 @@ impl Peer {
             }
             Message::Offer(offer) => {
                 let (sdp, candidates) = Pc::split_candidates(&offer.sdp);
-                // This peer would rather be the DTLS server; browsers never are.
-                let sdp = sdp.replace("a=setup:actpass", "a=setup:passive");
                 let parsed = SdpOffer::from_sdp_string(&sdp).unwrap_or_else(|e| panic!("{e}\n{sdp}"));
                 let answer = self
                     .subscriber

@@ -24,6 +24,8 @@ pub struct RemoteTransport {
     pub fingerprint: String,
     /// True when the client has an application m-line, so SCTP must run.
     pub sctp: bool,
+    /// True when the client is the DTLS server (`a=setup:passive`, RFC 8842). Counts only before DTLS has started.
+    pub dtls_server: bool,
 }
 
 /// The labelled data channels of the LiveKit protocol.

@@ -43,6 +43,20 @@ fn connects_and_exports_srtp_keys() {
 }
 
 #[test]
+fn a_client_may_be_the_dtls_server() {
+    for (seed, loss) in [(3, 0), (4, 20), (5, 40)] {
+        let mut pair = Pair::with_dtls_server(seed);
+        pair.dtls_loss = loss;
+        pair.describe_client();
+        pair.server.open_channel(pair.now, DataChannel::Reliable);
+        assert!(pair.run_until(Duration::from_secs(25), |p| p.server_connected()
+            && p.server_opened(DataChannel::Reliable)));
+        pair.server.send(pair.now, DataChannel::Reliable, Bytes::from_static(b"to the DTLS server"));
+        assert!(pair.run_until(Duration::from_secs(10), |p| p.client_data() == [b"to the DTLS server"]));
+    }
+}
+
+#[test]
 fn checks_before_the_remote_description_are_answered_afterwards() {
     let mut pair = Pair::new(2);
     pair.run(Duration::from_millis(300));

@@ -85,6 +85,7 @@ impl Link {
             ice: IceCredentials { ufrag: remote.ice.ufrag, pwd: remote.ice.pwd },
             fingerprint: remote.fingerprint,
             sctp: remote.sctp,
+            dtls_server: remote.dtls_server,
         };
         cx.command(self.id.shard, Command::SetRemote { id: self.id, remote });
     }

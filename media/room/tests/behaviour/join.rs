@@ -14,7 +14,9 @@ fn join_response_carries_what_sdks_depend_on() {
     let c = w.join("alice", join(false));
     let j = c.join_response();
     let info = j.server_info.as_ref().unwrap();
-    assert!(!info.version.is_empty() && info.protocol == 17);
+    assert_eq!(info.protocol, 17);
+    let version: Vec<u32> = info.version.split('.').map(|n| n.parse().unwrap()).collect();
+    assert!(version.len() == 3 && version >= vec![1, 8, 0], "SDKs refuse RPC otherwise");
     assert_eq!(j.server_version, info.version);
     assert_eq!((j.ping_interval, j.ping_timeout), (5, 15));
     let room = j.room.as_ref().unwrap();

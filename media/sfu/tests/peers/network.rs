@@ -130,6 +130,7 @@ impl Network {
             ice: IceCredentials { ufrag: local.ufrag, pwd: local.pass },
             fingerprint: api.local_dtls_fingerprint().to_string(),
             sctp: true,
+            dtls_server: false,
         }
     }
 

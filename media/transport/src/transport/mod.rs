@@ -17,7 +17,7 @@ use std::time::Instant;
 use str0m::crypto::Fingerprint;
 use str0m::{IceCreds, Input, Rtc};
 
-/// One peer connection without its media: ICE-lite, DTLS server, SCTP.
+/// One peer connection without its media: ICE-lite, DTLS in either role, SCTP.
 pub struct Transport {
     context: TransportContext,
     rtc: Box<Rtc>,
@@ -33,6 +33,7 @@ pub struct Transport {
     rtc_deadline: Option<Instant>,
     connect_deadline: Option<Instant>,
     disconnect_deadline: Option<Instant>,
+    dtls_client: bool,
     dtls_connected: bool,
     connected: bool,
     tcp_only: bool,
@@ -75,6 +76,7 @@ impl Transport {
             rtc_deadline: Some(now),
             connect_deadline: None,
             disconnect_deadline: None,
+            dtls_client: false,
             dtls_connected: false,
             connected: false,
             tcp_only: false,
@@ -113,7 +115,7 @@ impl Transport {
         TransportStats { queued_bytes: self.channels.queued_bytes(), ..self.stats }
     }
 
-    /// Sets or replaces the peer's side and starts DTLS as its server. A changed ufrag is an ICE restart; keys and
+    /// Sets or replaces the peer's side and starts DTLS in the role that it leaves to us. A changed ufrag is an ICE restart; keys and
     /// channels survive it.
     ///
     /// # Errors
@@ -146,12 +148,14 @@ impl Transport {
         }
         if self.remote_fingerprint.is_none() {
             api.set_remote_fingerprint(fingerprint);
-            api.start_dtls(false).map_err(|e| TransportError::Config(e.to_string()))?;
+            api.start_dtls(remote.dtls_server).map_err(|e| TransportError::Config(e.to_string()))?;
             self.remote_fingerprint = Some(canonical);
+            self.dtls_client = remote.dtls_server;
             self.connect_deadline = Some(now + self.context.config().connect_timeout);
         }
         if remote.sctp {
-            self.rtc.direct_api().start_sctp(false);
+            // The DTLS role decides the parity of stream ids (RFC 8832, section 6).
+            self.rtc.direct_api().start_sctp(self.dtls_client);
         }
         self.turn(now, Some(Input::Timeout(now)));
         Ok(())

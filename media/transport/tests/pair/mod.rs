@@ -42,6 +42,7 @@ struct Datagram {
 
 pub struct Pair {
     pub now: Instant,
+    pub dtls_server: bool,
     pub context: TransportContext,
     pub client: Rtc,
     pub server: Transport,
@@ -69,6 +70,15 @@ impl Pair {
     }
 
     pub fn with(seed: u64, config: TransportConfig, addresses: &[SocketAddr]) -> Self {
+        Self::build(seed, config, addresses, false)
+    }
+
+    /// With a client that took the part of the DTLS server.
+    pub fn with_dtls_server(seed: u64) -> Self {
+        Self::build(seed, TransportConfig::default(), &[address(0)], true)
+    }
+
+    fn build(seed: u64, config: TransportConfig, addresses: &[SocketAddr], dtls_server: bool) -> Self {
         let now = start();
         let context = TransportContext::new(config, None).unwrap();
         let mut client = Rtc::builder().build(now);
@@ -82,13 +92,14 @@ impl Pair {
         api.set_local_ice_credentials(IceCreds { ufrag: remote.ufrag.clone(), pass: remote.pwd.clone() });
         api.set_remote_ice_credentials(IceCreds { ufrag: local.ufrag.clone(), pass: local.pwd.clone() });
         api.set_remote_fingerprint(context.fingerprint().parse().unwrap());
-        api.start_dtls(true).unwrap();
-        api.start_sctp(true);
+        api.start_dtls(!dtls_server).unwrap();
+        api.start_sctp(!dtls_server);
         client.handle_input(Input::Timeout(now)).unwrap();
         let server = Transport::new(&context, local, now).unwrap();
         Self {
             now,
             context,
+            dtls_server,
             client,
             server,
             client_deadline: now,
@@ -107,6 +118,7 @@ impl Pair {
             ice: creds("client"),
             fingerprint: self.client.direct_api().local_dtls_fingerprint().to_string(),
             sctp: true,
+            dtls_server: self.dtls_server,
         }
     }
 
