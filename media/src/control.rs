@@ -4,8 +4,8 @@ use crate::session::SessionOutput;
 use crate::stats::SfuStats;
 use bedrud_net::MediaNet;
 use bedrud_room::{
-    ConnId, Hub, Input, JoinError, JoinParams, Now, Output, RoomEvent, ServiceError, ServiceId,
-    ServiceRequest, ServiceResponse, ShardId,
+    ConnId, Hub, Input, JoinError, JoinParams, Now, OneShotRequest, OneShotResult, Output, RoomEvent,
+    ServiceError, ServiceId, ServiceRequest, ServiceResponse, ShardId,
 };
 use bedrud_sfu::Event;
 use livekit_protocol::SignalRequest;
@@ -38,6 +38,10 @@ pub(crate) enum Request {
     Service {
         request: Box<ServiceRequest>,
         reply: oneshot::Sender<Result<ServiceResponse, ServiceError>>,
+    },
+    OneShot {
+        request: Box<OneShotRequest>,
+        reply: oneshot::Sender<OneShotResult>,
     },
     Stats {
         reply: oneshot::Sender<SfuStats>,
@@ -86,6 +90,7 @@ pub(crate) struct Control {
     conns: HashMap<ConnId, Conn>,
     validations: HashMap<ServiceId, oneshot::Sender<Result<(), JoinError>>>,
     calls: HashMap<ServiceId, oneshot::Sender<Result<ServiceResponse, ServiceError>>>,
+    one_shots: HashMap<ServiceId, oneshot::Sender<OneShotResult>>,
     next_call: u64,
     /// When to stop at the latest, and whom to tell.
     ending: Option<(Instant, Vec<oneshot::Sender<()>>)>,
@@ -108,6 +113,7 @@ impl Control {
             conns: HashMap::new(),
             validations: HashMap::new(),
             calls: HashMap::new(),
+            one_shots: HashMap::new(),
             next_call: 0,
             ending: None,
         }
@@ -219,12 +225,17 @@ impl Control {
                 self.calls.insert(id, reply);
                 self.input(now, Input::Service { id, request: *request });
             }
+            Request::OneShot { request, reply } => {
+                let id = self.call_id();
+                self.one_shots.insert(id, reply);
+                self.input(now, Input::OneShot { id, request: *request });
+            }
             Request::Stats { reply } => {
                 let shards = self.net.report().unwrap_or_default();
                 let stats = SfuStats {
                     hub: self.hub.stats(),
                     sessions: self.conns.len(),
-                    calls: self.calls.len() + self.validations.len(),
+                    calls: self.calls.len() + self.validations.len() + self.one_shots.len(),
                     shards,
                 };
                 let _ = reply.send(stats);
@@ -282,6 +293,11 @@ impl Control {
             }
             Output::ServiceReply { id, result } => {
                 if let Some(reply) = self.calls.remove(&id) {
+                    let _ = reply.send(result);
+                }
+            }
+            Output::OneShotReply { id, result } => {
+                if let Some(reply) = self.one_shots.remove(&id) {
                     let _ = reply.send(result);
                 }
             }

@@ -26,7 +26,8 @@ pub use bedrud_net::{
 };
 pub use bedrud_room::{
     Claims, ClientContext, Format, Frame, HubConfig, JoinError, JoinParams, Limits, MAX_JOIN_REQUEST,
-    MAX_SIGNAL_MESSAGE, Reconnect, RoomEvent, ServiceError, ServiceErrorCode, ServiceRequest,
+    MAX_SIGNAL_MESSAGE, OneShotOpened, OneShotReply, OneShotRequest, OneShotResult, OneShotRole,
+    OneShotSession, PlayWish, Reconnect, RoomEvent, ServiceError, ServiceErrorCode, ServiceRequest,
     ServiceResponse, SignalCodecError, SignalPath, Timeouts, VideoGrant, decode_join_request, decode_request,
     encode_response,
 };

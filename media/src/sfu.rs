@@ -8,8 +8,8 @@ use crate::session::Session;
 use crate::stats::SfuStats;
 use bedrud_net::{AdoptError, EventSink, MediaNet, candidate_ips};
 use bedrud_room::{
-    ConnId, Hub, JoinError, JoinParams, RoomEvent, ServiceError, ServiceErrorCode, ServiceRequest,
-    ServiceResponse,
+    ConnId, Hub, JoinError, JoinParams, OneShotRequest, OneShotResult, RoomEvent, ServiceError,
+    ServiceErrorCode, ServiceRequest, ServiceResponse,
 };
 use bedrud_transport::TransportContext;
 use std::net::{SocketAddr, TcpStream};
@@ -133,6 +133,18 @@ impl Sfu {
         let request = Request::Validate { params: Box::new(params), reply };
         self.0.link.requests.send(request).await.map_err(|_| gone())?;
         decided.await.map_err(|_| gone())?
+    }
+
+    /// A request of WHIP or WHEP: a participant whose signalling is one offer and one answer.
+    ///
+    /// # Errors
+    /// [`JoinError`] carries the HTTP status: 400 for what cannot be understood, 401 for missing rights, 404 for unknown
+    /// rooms and sessions, 412 for an ICE session that has been replaced, 503 when there is no place.
+    pub async fn one_shot(&self, request: OneShotRequest) -> OneShotResult {
+        let (reply, done) = oneshot::channel();
+        let request = Request::OneShot { request: Box::new(request), reply };
+        self.0.link.requests.send(request).await.map_err(|_| gone())?;
+        done.await.map_err(|_| gone())?
     }
 
     /// Calls the room service. The caller has checked the grant.

@@ -4,6 +4,7 @@ mod auth;
 mod rtc;
 mod socket;
 mod twirp;
+mod whip;
 
 use crate::auth::media_token::{self, ApiKeys, Claims};
 use crate::domain::{Platform, rooms};
@@ -108,6 +109,7 @@ impl LiveKit {
             .layer(DefaultBodyLimit::max(self.0.max_body))
             .layer(cors())
             .merge(validate)
+            .merge(whip::router())
             .with_state(self.clone())
     }
 }

@@ -1,5 +1,7 @@
 //! The entry point: all rooms and connections of one node.
 
+mod one_shot;
+
 use crate::config::HubConfig;
 use crate::context::{Core, Cx};
 use crate::grants::Claims;
@@ -79,6 +81,10 @@ impl Hub {
             Input::Service { id, request } => {
                 let result = self.serve(now, request);
                 self.core.out.push_back(Output::ServiceReply { id, result });
+            }
+            Input::OneShot { id, request } => {
+                let result = self.one_shot(now, request);
+                self.core.out.push_back(Output::OneShotReply { id, result });
             }
             Input::Timeout => {}
             Input::Shutdown => self.shut_down(now),
@@ -193,8 +199,22 @@ impl Hub {
             }
             return;
         }
-        let key = self.open_room(now, &name, &wishes);
-        let Some(room) = self.rooms.get_mut(&key) else { return };
+        let Some(key) = self.make_way(now, &params, &wishes) else {
+            let full = refusal(conn, protocol, DisconnectReason::JoinFailure, Action::Disconnect);
+            self.core.out.extend(full);
+            return;
+        };
+        if let Some(room) = self.rooms.get_mut(&key) {
+            room.join(&mut self.core.at(now), conn, params);
+        }
+        self.sweep(key);
+    }
+
+    /// Opens the room of a join and removes an older session of the same identity; `None` when the room is full.
+    fn make_way(&mut self, now: Now, params: &JoinParams, wishes: &RoomConfiguration) -> Option<RoomKey> {
+        let name = params.claims.video.as_ref().map(|v| v.room.clone()).unwrap_or_default();
+        let key = self.open_room(now, &name, wishes);
+        let room = self.rooms.get_mut(&key)?;
         let grant = params.claims.permission();
         let kind = params.claims.participant_kind();
         let dependent = grant.agent
@@ -206,8 +226,7 @@ impl Hub {
             );
         let mut cx = self.core.at(now);
         if room.is_full(params.claims.identity(), dependent) {
-            cx.out.extend(refusal(conn, protocol, DisconnectReason::JoinFailure, Action::Disconnect));
-            return;
+            return None;
         }
         if let Some(old) = room.by_identity(params.claims.identity()).map(|p| p.pid) {
             room.remove(
@@ -217,8 +236,7 @@ impl Hub {
                 Farewell::Leave(Action::Disconnect),
             );
         }
-        room.join(&mut cx, conn, params);
-        self.sweep(key);
+        Some(key)
     }
 
     fn resume(&mut self, now: Now, conn: ConnId, name: &str, params: JoinParams) -> bool {

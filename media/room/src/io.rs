@@ -2,6 +2,7 @@
 
 use crate::grants::Claims;
 use crate::join_params::JoinParams;
+use crate::one_shot::{OneShotRequest, OneShotResult};
 use bedrud_sfu::{Command, Event};
 use livekit_protocol as proto;
 use std::time::Instant;
@@ -72,6 +73,13 @@ pub enum Input {
         /// The call.
         request: ServiceRequest,
     },
+    /// A request of WHIP or WHEP. Answered by [`Output::OneShotReply`].
+    OneShot {
+        /// Names the answer.
+        id: ServiceId,
+        /// The request.
+        request: OneShotRequest,
+    },
     /// [`crate::Hub::poll_deadline`] has passed (harmless at any time).
     Timeout,
     /// Tell everyone goodbye and close all rooms; joins are refused from now on.
@@ -133,6 +141,13 @@ pub enum Output {
         id: ServiceId,
         /// Result.
         result: Result<ServiceResponse, ServiceError>,
+    },
+    /// Answer of [`Input::OneShot`].
+    OneShotReply {
+        /// As asked.
+        id: ServiceId,
+        /// Result.
+        result: OneShotResult,
     },
 }
 

@@ -13,6 +13,7 @@ mod hub;
 mod ids;
 mod io;
 mod join_params;
+mod one_shot;
 mod room;
 mod session;
 mod timers;
@@ -30,3 +31,6 @@ pub use io::{
     ServiceRequest, ServiceResponse, ShardId,
 };
 pub use join_params::{ClientContext, JoinParams, Reconnect, SignalPath};
+pub use one_shot::{
+    OneShotOpened, OneShotReply, OneShotRequest, OneShotResult, OneShotRole, OneShotSession, PlayWish,
+};

@@ -13,6 +13,8 @@ pub(crate) enum Timer {
     Updates,
     /// Room: send changed participant counts.
     Counters,
+    /// Room: look what players without signalling should receive.
+    Viewers,
     /// Participant: must be active by now.
     Join,
     /// Participant: its path has been silent too long.

@@ -2,7 +2,7 @@
 
 use crate::arena::Key;
 use crate::config::ShardConfig;
-use crate::downtrack::Queued;
+use crate::downtrack::{Queued, Retired};
 use crate::egress::Egress;
 use crate::feedback::RtcpQueue;
 use crate::hash::Seeded;
@@ -68,8 +68,8 @@ pub(crate) struct Peer {
     pub(crate) down_ssrcs: HashMap<Ssrc, Key, Seeded>,
     pub(crate) egress: Egress,
     pub(crate) tcp_congested: bool,
-    /// Next unused number of streams that ended: a number must not be sealed twice under one key.
-    pub(crate) retired: HashMap<Ssrc, u64, Seeded>,
+    /// Streams that ended, by their SSRC.
+    pub(crate) retired: HashMap<Ssrc, Retired, Seeded>,
 
     pub(crate) rtt: Option<Duration>,
     /// Media moves: the regular step runs.

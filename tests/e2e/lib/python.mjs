@@ -1,4 +1,4 @@
-// A participant on the Python SDK as a child process.
+// Participants in Python as child processes.
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import readline from 'node:readline';
@@ -8,13 +8,11 @@ import { until } from './until.mjs';
 const here = path.dirname(fileURLToPath(import.meta.url));
 const python = process.env.E2E_PYTHON ?? path.resolve(here, '../../../.venv/bin/python');
 
-export class PythonClient {
-  constructor(url, token, { hz = 880, mode = 'single' } = {}) {
+class PythonProcess {
+  constructor(script, args) {
     this.events = [];
     this.errors = '';
-    this.child = spawn(python, [path.join(here, '../py/participant.py'), url, token, String(hz), mode], {
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
+    this.child = spawn(python, [path.join(here, '../py', script), ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
     readline.createInterface({ input: this.child.stdout }).on('line', (line) => {
       if (line.startsWith('{')) this.events.push(JSON.parse(line));
     });
@@ -40,5 +38,19 @@ export class PythonClient {
     const timer = setTimeout(() => this.child.kill('SIGKILL'), 8000);
     await this.exited;
     clearTimeout(timer);
+  }
+}
+
+/** A participant on the Python SDK. */
+export class PythonClient extends PythonProcess {
+  constructor(url, token, { hz = 880, mode = 'single' } = {}) {
+    super('participant.py', [url, token, String(hz), mode]);
+  }
+}
+
+/** A WHIP publisher or WHEP player on aiortc: `role` is `publish` or `play`. */
+export class AiortcClient extends PythonProcess {
+  constructor(role, address, token, { hz = 880 } = {}) {
+    super('one_shot.py', [role, address, token, String(hz)]);
   }
 }

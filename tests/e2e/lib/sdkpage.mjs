@@ -8,6 +8,8 @@ import { until } from './until.mjs';
 const here = path.dirname(fileURLToPath(import.meta.url));
 const files = {
   '/': ['text/html', path.join(here, '../page/sdk.html')],
+  '/one_shot': ['text/html', path.join(here, '../page/one_shot.html')],
+  '/one_shot.js': ['text/javascript', path.join(here, '../page/one_shot.js')],
   '/driver.js': ['text/javascript', path.join(here, '../page/driver.js')],
   '/livekit.js': ['text/javascript', path.join(here, '../node_modules/livekit-client/dist/livekit-client.umd.js')],
 };

@@ -10,7 +10,7 @@ const MAX_ENTRIES: usize = 4096;
 
 impl Room {
     /// Whether a publisher lets this participant have a track.
-    pub(super) fn is_audience(&self, owner: Pid, track: &str, subscriber: Pid) -> bool {
+    pub(crate) fn is_audience(&self, owner: Pid, track: &str, subscriber: Pid) -> bool {
         let (Some(owner), Some(p)) = (self.get(owner), self.get(subscriber)) else { return false };
         let Some(rules) = &owner.audience else { return true };
         if rules.all_participants || p.is_recorder() {
@@ -48,5 +48,6 @@ impl Room {
             }
         }
         self.reconcile_data_tracks(cx);
+        self.mark_viewers(cx);
     }
 }

@@ -50,6 +50,7 @@ impl Room {
             departed: VecDeque::new(),
             nonces: super::data::Nonces::default(),
             tcp_wishes: HashMap::new(),
+            viewers: BTreeSet::new(),
             finished: false,
         };
         room.configure(wishes);

@@ -23,7 +23,8 @@ pub(crate) use participant::{Client, Participant, ResumeScript};
 pub(crate) use publications::Match;
 pub(crate) use quality::RoomStats;
 pub(crate) use roster::{Audience, leave_for, send_leave, update};
-pub(crate) use track::{Pending, Unmatched, key, kind_of, timed_version};
+pub(crate) use subscriptions::Place;
+pub(crate) use track::{Pending, Published, Unmatched, key, kind_of, timed_version};
 
 use crate::context::Cx;
 use crate::ids::{Pid, RoomKey, Sid};
@@ -67,6 +68,8 @@ pub(crate) struct Room {
     nonces: Nonces,
     /// Identities that asked for TCP, and until when.
     tcp_wishes: HashMap<String, Instant>,
+    /// Players without signalling (WHEP).
+    pub(crate) viewers: BTreeSet<Pid>,
     /// Nothing of it is left.
     pub(crate) finished: bool,
 }
@@ -98,6 +101,7 @@ impl Room {
             (Timer::Idle, _) => self.close_if_idle(cx),
             (Timer::Updates, _) => self.flush_updates(cx),
             (Timer::Counters, _) => self.send_room_update(cx),
+            (Timer::Viewers, _) => self.fill_viewers(cx),
             (Timer::Join, Some(pid)) => self.on_join_timeout(cx, pid),
             (Timer::Failed, Some(pid)) => self.on_path_failed(cx, pid),
             (Timer::Resume, Some(pid)) => self.on_resume_timeout(cx, pid),

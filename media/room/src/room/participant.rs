@@ -10,6 +10,7 @@ use crate::grants::Claims;
 use crate::ids::{Pid, Sid};
 use crate::io::ConnId;
 use crate::join_params::JoinParams;
+use crate::session::OneShot;
 use bedrud_rtp::Mid;
 use bedrud_sdp::ClientQuirks;
 use bedrud_sfu::DataChannel;
@@ -119,6 +120,8 @@ pub(crate) struct Participant {
     /// Quality others saw last.
     pub(crate) quality: Option<livekit_protocol::ConnectionQuality>,
     pub(crate) resume_script: ResumeScript,
+    /// Set when it has no signalling socket and never will (WHIP, WHEP).
+    pub(crate) one_shot: Option<Box<OneShot>>,
 }
 
 /// What `simulate` asked to happen at the next resume.
@@ -132,7 +135,7 @@ impl Participant {
     pub(crate) fn new(
         cx: &mut Cx<'_>,
         sid: Sid,
-        conn: ConnId,
+        conn: Option<ConnId>,
         params: &JoinParams,
         client: Client,
         publisher: Publisher,
@@ -156,7 +159,7 @@ impl Participant {
             may_pause: params.subscriber_allow_pause.unwrap_or(false),
             single_pc: params.single_pc,
             subscriber_primary,
-            conn: Some(conn),
+            conn,
             heard_at: cx.now.mono,
             tcp_only,
             publisher,
@@ -175,6 +178,7 @@ impl Participant {
             simulated_speech: false,
             quality: None,
             resume_script: ResumeScript::default(),
+            one_shot: None,
         }
     }
 

@@ -66,6 +66,7 @@ impl Room {
             subscribers: BTreeSet::new(),
             noticed: false,
             heard: false,
+            metered: false,
             dynacast: Dynacast::default(),
             loudness: 0.0,
             score: None,
@@ -145,6 +146,7 @@ impl Room {
             let participant = p.info(&cx.config.region);
             cx.event(RoomEvent::TrackUnpublished { room: self.info(), participant, track: t.info });
         }
+        self.mark_viewers(cx);
         Some(t.cid)
     }
 
@@ -212,6 +214,7 @@ impl Room {
             cx.command(shard, Command::MuteUpTrack { id: t.config.id, muted });
             p.touch();
             self.announce(cx, pid, Audience::Everyone, true);
+            self.mark_viewers(cx);
         }
         self.get(pid)?.tracks.get(track).map(|t| t.info.clone())
     }

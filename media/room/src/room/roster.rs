@@ -124,6 +124,7 @@ impl Room {
             link.close(cx);
         }
         cx.timers.cancel_participant(self.key, pid);
+        self.viewers.remove(&pid);
         if self.identities.get(p.identity()) == Some(&pid) {
             self.identities.remove(p.identity());
         }

@@ -70,7 +70,9 @@ impl Room {
 
     fn serve_mute(&mut self, cx: &mut Cx<'_>, r: &MuteRoomTrackRequest) -> Reply {
         let pid = self.find(&r.identity)?;
-        if !r.muted && !cx.config.remote_unmute {
+        // Who has no signalling cannot unmute itself.
+        let own_way = self.get(pid).is_none_or(|p| p.one_shot.is_none());
+        if !r.muted && !cx.config.remote_unmute && own_way {
             return Err(ServiceError::new(ServiceErrorCode::FailedPrecondition, "remote unmute not enabled"));
         }
         let known = |p: &super::Participant| {
@@ -131,6 +133,8 @@ impl Room {
         self.announce(cx, pid, Audience::Everyone, true);
         self.refresh_token(cx, pid);
         self.revoke_forbidden(cx, pid);
+        self.publish_sections(cx, pid);
+        self.mark_viewers(cx);
         if lost_data {
             self.drop_all_data_tracks(cx, pid);
             self.announce(cx, pid, Audience::Others, true);

@@ -24,6 +24,7 @@ impl Room {
     pub(crate) fn on_audio_levels(&mut self, cx: &mut Cx<'_>, levels: &[(Pid, Sid, AudioLevel)]) {
         for (pid, track, level) in levels {
             let Some(t) = self.get_mut(*pid).and_then(|p| p.tracks.get_mut(track)) else { continue };
+            t.metered = true;
             if level.active_percent < ACTIVE_PERCENT || t.info.muted {
                 t.loudness = 0.0;
                 continue;
@@ -57,6 +58,7 @@ impl Room {
         if changed.is_empty() {
             return;
         }
+        self.mark_viewers(cx);
         let mut changed: Vec<_> = changed.iter().filter_map(|pid| self.get(*pid)).collect();
         changed.sort_by_key(|p| std::cmp::Reverse(p.speaking));
         for p in self.participants.values().filter(|p| p.client.protocol >= 3 && p.conn.is_some()) {

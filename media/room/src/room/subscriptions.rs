@@ -41,6 +41,15 @@ pub(crate) struct Down {
     pub(super) score: Option<f32>,
 }
 
+/// A media section that takes one track after the other: negotiated once, for a participant that cannot negotiate again.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// What the section says of its stream.
+    pub(crate) send: SendTrack,
+    pub(crate) mid: Mid,
+    pub(crate) payloads: Vec<NegotiatedPayload>,
+}
+
 /// A subscription the shard forwards.
 #[derive(Debug)]
 pub(crate) struct Bound {
@@ -49,11 +58,25 @@ pub(crate) struct Bound {
     payloads: Vec<NegotiatedPayload>,
 }
 
+impl Down {
+    fn new(send: SendTrack, may_pause: bool, quality: VideoQuality) -> Self {
+        let settings = DownTrackSettings { paused: false, max_spatial: 0, max_temporal: 3, may_pause };
+        Self { send, bound: None, settings, quality, congested: false, score: None }
+    }
+}
+
+impl Participant {
+    /// Whether a track has a place in the SDP.
+    pub(crate) fn is_carried(&self, track: &str) -> bool {
+        self.subscriptions.get(track).is_some_and(|s| s.down.is_some())
+    }
+}
+
 impl Room {
     /// Wishes for a track, existing or not.
     pub(crate) fn subscribe(&mut self, cx: &mut Cx<'_>, pid: Pid, track: &str) {
         let now = cx.now.mono;
-        let Some(p) = self.get_mut(pid) else { return };
+        let Some(p) = self.get_mut(pid).filter(|p| p.one_shot.is_none()) else { return };
         if !p.subscriptions.contains_key(track) {
             if p.subscriptions.len() >= MAX_SUBSCRIPTIONS || track.len() > 64 {
                 return;
@@ -87,6 +110,7 @@ impl Room {
 
     /// A new track: those who take everything and those who waited for it get it.
     pub(super) fn offer_track(&mut self, cx: &mut Cx<'_>, publisher: Pid, track: &Sid) {
+        self.mark_viewers(cx);
         let hidden = self.get(publisher).is_none_or(Participant::hidden);
         for pid in self.pids() {
             let Some(p) = self.get(pid).filter(|p| p.pid != publisher) else { continue };
@@ -150,8 +174,28 @@ impl Room {
         Some(cx.codecs.subscribe_codecs(&[t.codec], t.encrypted()))
     }
 
+    /// Sends a track on a place that was negotiated before.
+    pub(crate) fn carry(&mut self, cx: &mut Cx<'_>, pid: Pid, track: &str, place: &Place) {
+        let now = cx.now.mono;
+        let Some(owner) = self.owner(track) else { return };
+        if let Some(t) = self.get_mut(owner).and_then(|o| o.tracks.get_mut(track)) {
+            t.subscribers.insert(pid);
+        }
+        let Some(p) = self.get_mut(pid) else { return };
+        let down = Down::new(place.send.clone(), p.may_pause, VideoQuality::High);
+        let subscription = Subscription { wanted_at: now, allowed: Some(true), down: Some(down) };
+        p.subscriptions.insert(key(track), subscription);
+        self.settle_initial(cx, pid, track);
+        self.bind(cx, pid, track, place.mid, place.payloads.clone());
+        self.weigh_demand(cx, track);
+    }
+
     /// Gives a subscription its place in the SDP.
     fn attach(&mut self, cx: &mut Cx<'_>, pid: Pid, owner: Pid, track: &str) {
+        if self.get(pid).is_some_and(|p| p.one_shot.is_some()) {
+            self.mark_viewers(cx);
+            return;
+        }
         let Some(codecs) = self.codecs_of(cx, owner, track) else { return };
         let Some(publisher) = self.get(owner) else { return };
         let Some(t) = publisher.tracks.get(track) else { return };
@@ -185,14 +229,7 @@ impl Room {
         let may_pause = p.may_pause;
         let first = if p.adaptive_stream { VideoQuality::Low } else { VideoQuality::High };
         if let Some(s) = p.subscriptions.get_mut(track) {
-            s.down = Some(Down {
-                send,
-                bound: None,
-                settings: DownTrackSettings { paused: false, max_spatial: 0, max_temporal: 3, may_pause },
-                quality: first,
-                congested: false,
-                score: None,
-            });
+            s.down = Some(Down::new(send, may_pause, first));
         }
         self.settle_initial(cx, pid, track);
         self.schedule_negotiation(cx, pid);
@@ -262,7 +299,7 @@ impl Room {
     pub(super) fn refresh_codecs(&mut self, cx: &mut Cx<'_>, owner: Pid, track: &str) {
         let Some(codecs) = self.codecs_of(cx, owner, track) else { return };
         for pid in self.pids() {
-            let Some(p) = self.get_mut(pid) else { continue };
+            let Some(p) = self.get_mut(pid).filter(|p| p.one_shot.is_none()) else { continue };
             let Some(down) = p.subscriptions.get_mut(track).and_then(|s| s.down.as_mut()) else { continue };
             if down.send.codecs == codecs {
                 continue;
@@ -330,6 +367,7 @@ impl Room {
         let response = SubscriptionResponse { track_sid: track.to_owned(), err };
         p.send(cx, signal_response::Message::SubscriptionResponse(response));
         self.unsubscribe(cx, pid, track);
+        self.refuse_for_viewer(cx, pid, track);
     }
 
     /// Tells the publisher once that somebody receives its track.

@@ -40,6 +40,8 @@ pub(crate) struct Published {
     pub(crate) noticed: bool,
     /// Its first packet has arrived.
     pub(crate) heard: bool,
+    /// Its audio levels are known.
+    pub(crate) metered: bool,
     pub(crate) dynacast: Dynacast,
     /// Smoothed loudness, linear 0..1.
     pub(crate) loudness: f32,
@@ -160,10 +162,13 @@ pub(crate) fn kind_of(info: &TrackInfo) -> MediaKind {
 /// Layers of a section, smallest first, whatever order the client lists them in.
 pub(crate) fn up_layers(stream: &OfferedStream) -> Vec<UpLayer> {
     let mut rids: Vec<_> = stream.layers.iter().map(|l| l.rid).take(3).collect();
+    // `h` is half with SDKs and OBS, and high where there is a low or a medium.
+    let named = rids.iter().any(|r| matches!(r.as_str(), "l" | "m"));
     let rank = |rid: &str| match rid {
-        "q" | "2" => Some(0),
-        "h" | "1" => Some(1),
-        "f" | "0" => Some(2),
+        "q" | "2" | "l" | "lo" | "low" => Some(0),
+        "m" | "mid" | "med" | "medium" | "1" => Some(1),
+        "h" if !named => Some(1),
+        "h" | "hi" | "high" | "f" | "0" => Some(2),
         _ => None,
     };
     if rids.iter().all(|r| rank(r.as_str()).is_some()) {

@@ -32,7 +32,7 @@ impl Room {
             session_id: cx.rng.random::<u64>() >> 2,
         });
         let publisher = Publisher { link: None, answerer };
-        let participant = Participant::new(cx, sid, conn, &params, client, publisher, tcp_only);
+        let participant = Participant::new(cx, sid, Some(conn), &params, client, publisher, tcp_only);
         let pid = self.admit(cx, participant);
         self.greet(cx, pid);
         cx.set_timer(self.key, Some(pid), Timer::Join, cx.config.timeouts.join);

@@ -6,6 +6,10 @@ use crate::room::{Farewell, Room, send_leave};
 use crate::timers::Timer;
 use livekit_protocol::DisconnectReason;
 use livekit_protocol::leave_request::Action;
+use std::time::Duration;
+
+/// A session without signalling may restart its ICE for this long after its path failed.
+const ONE_SHOT_PATIENCE: Duration = Duration::from_secs(15);
 
 impl Room {
     /// The client says goodbye.
@@ -50,7 +54,12 @@ impl Room {
             send_leave(cx, p, conn, DisconnectReason::ConnectionTimeout, Action::Resume);
             cx.close_signal(conn, false);
         }
-        cx.set_timer(room, Some(pid), Timer::Resume, cx.config.timeouts.resume);
+        // A client without signalling is told nothing: it needs the time to notice by itself.
+        let patience = match self.get(pid).is_some_and(|p| p.one_shot.is_some()) {
+            true => ONE_SHOT_PATIENCE,
+            false => cx.config.timeouts.resume,
+        };
+        cx.set_timer(room, Some(pid), Timer::Resume, patience);
     }
 
     pub(crate) fn on_resume_timeout(&mut self, cx: &mut Cx<'_>, pid: Pid) {

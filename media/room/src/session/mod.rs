@@ -4,13 +4,16 @@ mod join;
 mod leave;
 mod negotiate;
 mod offer;
+mod one_shot;
 mod profile;
 mod publish;
 mod resume;
 mod simulate;
 mod transport;
+mod viewer;
 
 pub(crate) use join::refusal;
+pub(crate) use one_shot::{OneShot, PreparedOffer};
 
 use crate::context::Cx;
 use crate::ids::Pid;

@@ -137,7 +137,7 @@ fn refuse(p: &Participant, config: &HubConfig, r: &AddTrackRequest) -> Option<(R
 }
 
 /// The track as announced, before its media is known.
-fn describe(config: &HubConfig, rng: &mut StdRng, r: &AddTrackRequest) -> TrackInfo {
+pub(super) fn describe(config: &HubConfig, rng: &mut StdRng, r: &AddTrackRequest) -> TrackInfo {
     let kind = if r.r#type == TrackType::Video as i32 { TrackType::Video } else { TrackType::Audio };
     let source = TrackSource::try_from(r.source).unwrap_or_default();
     let mut layers = r.layers.clone();

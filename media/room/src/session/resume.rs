@@ -18,7 +18,7 @@ impl Room {
         let room = self.key;
         let now = cx.now.mono;
         let Some(p) = self.get_mut(pid) else { return false };
-        if p.single_pc != params.single_pc || p.links().any(|l| l.closed) {
+        if p.one_shot.is_some() || p.single_pc != params.single_pc || p.links().any(|l| l.closed) {
             return false;
         }
         if let Some(old) = p.conn.replace(conn) {

@@ -80,6 +80,11 @@ impl Room {
         let Some(link) = p.link_mut(id) else { return };
         link.forget(cx);
         cx.cancel_timer(room, Some(pid), Timer::Failed);
+        if p.one_shot.is_some() && reason == CloseReason::ClosedByPeer {
+            // There is no socket whose end could follow: this was the goodbye.
+            self.remove(cx, pid, DisconnectReason::ClientInitiated, Farewell::Silent);
+            return;
+        }
         match reason {
             // Usually the page is gone and its socket follows; or the client starts over with a new session. A longer wait
             // for a silent path to revive is over: this one cannot.

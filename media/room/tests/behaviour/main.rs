@@ -19,4 +19,6 @@ mod sdp;
 mod service;
 mod shard;
 mod subscribe;
+mod whep;
+mod whip;
 mod world;

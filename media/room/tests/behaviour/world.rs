@@ -3,8 +3,8 @@
 use crate::client::{Client, add_track};
 use crate::shard::{Shard, report};
 use bedrud_room::{
-    Claims, ConnId, Hub, HubConfig, Input, JoinParams, Now, Output, Reconnect, RoomEvent, ServiceError,
-    ServiceId, ServiceRequest, ServiceResponse, VideoGrant,
+    Claims, ConnId, Hub, HubConfig, Input, JoinParams, Now, OneShotRequest, OneShotResult, Output, Reconnect,
+    RoomEvent, ServiceError, ServiceId, ServiceRequest, ServiceResponse, VideoGrant,
 };
 use bedrud_sfu::{DataChannel, Event, TransportId};
 use livekit_protocol::signal_request::Message as Request;
@@ -22,6 +22,7 @@ pub struct World {
     pub clients: BTreeMap<&'static str, Client>,
     pub events: Vec<RoomEvent>,
     replies: Vec<Result<ServiceResponse, ServiceError>>,
+    one_shots: Vec<OneShotResult>,
     inputs: VecDeque<Input>,
     next_conn: u64,
 }
@@ -87,6 +88,7 @@ impl World {
             clients: BTreeMap::new(),
             events: Vec::new(),
             replies: Vec::new(),
+            one_shots: Vec::new(),
             inputs: VecDeque::new(),
             next_conn: 0,
         }
@@ -176,6 +178,11 @@ impl World {
     pub fn service(&mut self, request: ServiceRequest) -> Result<ServiceResponse, ServiceError> {
         self.input(Input::Service { id: ServiceId(1), request });
         self.replies.pop().expect("answered at once")
+    }
+
+    pub fn one_shot(&mut self, request: OneShotRequest) -> OneShotResult {
+        self.input(Input::OneShot { id: ServiceId(2), request });
+        self.one_shots.pop().expect("answered at once")
     }
 
     /// Announces and negotiates a track.
@@ -294,6 +301,7 @@ impl World {
             }
             Output::Event(event) => self.events.push(*event),
             Output::ServiceReply { result, .. } => self.replies.push(result),
+            Output::OneShotReply { result, .. } => self.one_shots.push(result),
             Output::Validated { result, .. } => panic!("unexpected {result:?}"),
         }
     }

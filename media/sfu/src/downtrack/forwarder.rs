@@ -80,7 +80,7 @@ struct Previous {
 
 /// Last values sent, on which the next switch continues.
 #[derive(Debug, Clone, Copy)]
-struct Last {
+pub(crate) struct Last {
     seq: u64,
     timestamp: u32,
     /// Source of `timestamp`.
@@ -147,6 +147,17 @@ impl Forwarder {
             picture_timestamp: None,
             refresh: false,
         }
+    }
+
+    /// Goes on where another track under the same SSRC ended: the receiver sees one stream whose source changes.
+    pub(crate) fn continue_from(&mut self, last: Last) {
+        // The clocks of two publishers are not comparable, and no layer is the one before.
+        self.last = Some(Last { layer: u8::MAX, capture_ntp: None, ..last });
+    }
+
+    /// What a later track under this SSRC goes on from.
+    pub(crate) fn last(&self) -> Option<Last> {
+        self.last
     }
 
     /// Sets the layer wanted from the next key frame on; `None` stops.

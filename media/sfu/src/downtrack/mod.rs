@@ -13,7 +13,7 @@ use crate::config::ShardConfig;
 use crate::event::TrackStats;
 use crate::ids::{DownTrackId, TransportId};
 use bedrud_rtp::{Mid, Pt, Ssrc};
-use forwarder::{Forwarder, Incoming, Outgoing, StartValues};
+use forwarder::{Forwarder, Incoming, Last, Outgoing, StartValues};
 use history::History;
 use payload::PtOut;
 use report::SenderReports;
@@ -82,10 +82,19 @@ pub(crate) struct DownTrack {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Start {
     pub(crate) media: StartValues,
-    /// First extended sequence number of the media stream when its SSRC was used before.
-    pub(crate) resume: Option<u64>,
+    /// Set when the SSRC of the media stream was used before.
+    pub(crate) resume: Option<Retired>,
     /// First extended sequence number of the RTX stream.
     pub(crate) rtx: u64,
+}
+
+/// A stream whose down track ended: a number must not be sealed twice under one key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Retired {
+    /// First extended sequence number never used.
+    pub(crate) next: u64,
+    /// Last values sent, of a media stream.
+    pub(crate) last: Option<Last>,
 }
 
 impl DownTrack {
@@ -102,6 +111,11 @@ impl DownTrack {
             .first()
             .map_or(if video { 90_000 } else { 48_000 }, |p| p.codec.clock_rate());
         let ring = if video { shard.video_ring } else { shard.audio_ring };
+        let resumed = start.resume.map(|r| r.next);
+        let mut forwarder = Forwarder::new(video, clock_rate, start.media, resumed);
+        if let Some(last) = start.resume.and_then(|r| r.last) {
+            forwarder.continue_from(last);
+        }
         Self {
             id: config.id,
             transport: config.transport,
@@ -114,14 +128,14 @@ impl DownTrack {
             settings: config.settings,
             video,
             clock_rate,
-            forwarder: Forwarder::new(video, clock_rate, start.media, start.resume),
+            forwarder,
             history: History::new(now, ring),
             reports: SenderReports::default(),
             allowed: Some(u8::MAX),
             started: false,
             unsupported: false,
             pt: None,
-            resumed: start.resume,
+            resumed,
             rtx_next: start.rtx,
             rtx_spent: 0,
             rtx_percent: shard.rtx_percent,
@@ -186,10 +200,11 @@ impl DownTrack {
         seq
     }
 
-    /// First numbers never used on the media and RTX streams: where a later track with these SSRCs must begin, since a
-    /// number must not be sealed twice under one key.
-    pub(crate) fn unused(&self) -> (Option<u64>, u64) {
-        (self.forwarder.last_sent().map(|(seq, _)| seq + 1).or(self.resumed), self.rtx_next)
+    /// What a later track with these SSRCs goes on from: media, then RTX.
+    pub(crate) fn retire(&self) -> (Option<Retired>, Retired) {
+        let last = self.forwarder.last();
+        let next = self.forwarder.last_sent().map(|(seq, _)| seq + 1).or(self.resumed);
+        (next.map(|next| Retired { next, last }), Retired { next: self.rtx_next, last: None })
     }
 
     /// Figures of what left since the last call, completed by what the receiver reports.

@@ -157,7 +157,7 @@ impl Shard {
         let start = Start {
             media,
             resume: peer.retired.remove(&config.ssrc),
-            rtx: config.rtx_ssrc.and_then(|s| peer.retired.remove(&s)).unwrap_or(rtx_start),
+            rtx: config.rtx_ssrc.and_then(|s| peer.retired.remove(&s)).map_or(rtx_start, |r| r.next),
         };
         let (id, transport, ssrc, rtx_ssrc) = (config.id, config.transport, config.ssrc, config.rtx_ssrc);
         let key = self.downs.insert(DownTrack::new(now, config, source, video, start, &self.config));
@@ -195,9 +195,9 @@ impl Shard {
         peer.downs.retain(|k| *k != key);
         peer.down_ssrcs.retain(|_, k| *k != key);
         peer.queue.retain(|q| q.down != key);
-        let (media, rtx) = down.unused();
-        if let Some(next) = media {
-            peer.retired.insert(down.ssrc, next);
+        let (media, rtx) = down.retire();
+        if let Some(media) = media {
+            peer.retired.insert(down.ssrc, media);
         }
         if let Some(ssrc) = down.rtx_ssrc {
             peer.retired.insert(ssrc, rtx);
