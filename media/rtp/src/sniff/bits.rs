@@ -12,6 +12,11 @@ impl<'a> Bits<'a> {
         Self { bytes, at: 0 }
     }
 
+    /// Bits read so far.
+    pub(super) fn position(&self) -> usize {
+        self.at
+    }
+
     pub(super) fn flag(&mut self) -> Option<bool> {
         let byte = self.bytes.get(self.at / 8)?;
         let bit = byte >> (7 - self.at % 8) & 1;

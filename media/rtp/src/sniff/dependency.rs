@@ -1,11 +1,18 @@
-//! Dependency descriptor (AV1 RTP specification appendix A): frame bounds and layers by template.
+//! Dependency descriptor (AV1 RTP specification appendix A): frame bounds, layers, what a frame needs and whom it
+//! serves.
+
+mod rewrite;
+mod structure;
+
+pub use rewrite::{DependencyLayout, MAX_DEPENDENCY_DESCRIPTOR, RewrittenDescriptor};
+pub use structure::{DecodeTarget, DependencyStructure, FrameLayer, Indication};
 
 use super::bits::Bits;
+use crate::receive::extend_seq;
+use structure::{Relations, read_indications};
 
-/// Most decode targets (5-bit count).
-const MAX_TARGETS: u32 = 32;
-/// Most templates (6-bit id).
-const MAX_TEMPLATES: usize = 64;
+/// Most decode targets (5-bit count), and chains, of which there are no more.
+const MAX_TARGETS: usize = 32;
 
 /// Why a descriptor was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,28 +25,6 @@ pub enum DependencyError {
     Malformed,
 }
 
-/// Layer of a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FrameLayer {
-    /// Spatial layer.
-    pub spatial: u8,
-    /// Temporal layer.
-    pub temporal: u8,
-}
-
-/// What a frame is for a decode target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Indication {
-    /// Not part of it.
-    NotPresent,
-    /// Part of it, nothing depends on it.
-    Discardable,
-    /// A receiver may switch to the target here.
-    Switch,
-    /// Required.
-    Required,
-}
-
 /// A parsed descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DependencyDescriptor {
@@ -49,16 +34,20 @@ pub struct DependencyDescriptor {
     pub frame_end: bool,
     /// Template id as sent, 0..64.
     pub template_id: u8,
-    /// Frame number, wraps.
+    /// Frame number as sent, wraps.
     pub frame_number: u16,
+    /// Frame number that does not wrap: counts on within one [`DependencyReader`].
+    pub frame: u64,
     /// A template structure came with this packet: it starts a coded video sequence, a key frame.
     pub structure_attached: bool,
     /// Active decode targets, bit per target, when sent.
     pub active_targets: Option<u32>,
     /// Layer, unknown until a structure that has the template was seen.
     pub layer: Option<FrameLayer>,
+    /// Where the parts of the descriptor are; unknown as long as the layer is.
+    pub layout: Option<DependencyLayout>,
     targets: u8,
-    indications: u64,
+    relations: Relations,
 }
 
 impl DependencyDescriptor {
@@ -69,33 +58,33 @@ impl DependencyDescriptor {
         if target >= self.targets {
             return None;
         }
-        Some(match self.indications >> (2 * u32::from(target)) & 3 {
+        Some(match self.relations.indications >> (2 * u32::from(target)) & 3 {
             0 => Indication::NotPresent,
             1 => Indication::Discardable,
             2 => Indication::Switch,
             _ => Indication::Required,
         })
     }
+
+    /// For every chain, how many frames back its previous frame is; 0 when the chain starts with this frame.
+    #[must_use]
+    pub fn chain_diffs(&self) -> &[u8] {
+        self.relations.chain_diffs()
+    }
+
+    /// How many frames back the frames are that this one is predicted from.
+    #[must_use]
+    pub fn references(&self) -> &[u16] {
+        self.relations.references()
+    }
 }
 
 /// Reads the descriptors of one stream; remembers the last template structure. Allocates only when one arrives.
 #[derive(Debug, Clone, Default)]
 pub struct DependencyReader {
-    structure: Option<Structure>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Structure {
-    id_offset: u8,
-    targets: u8,
-    templates: Vec<Template>,
-    target_layers: Vec<FrameLayer>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Template {
-    layer: FrameLayer,
-    indications: u64,
+    structure: Option<DependencyStructure>,
+    newest: Option<u64>,
+    active: (u64, u32),
 }
 
 impl DependencyReader {
@@ -105,21 +94,44 @@ impl DependencyReader {
         Self::default()
     }
 
+    /// The structure in force.
+    #[must_use]
+    pub fn structure(&self) -> Option<&DependencyStructure> {
+        self.structure.as_ref()
+    }
+
+    /// Decode targets the sender produces, a bit per target, by the newest frame that told.
+    #[must_use]
+    pub fn active_targets(&self) -> u32 {
+        self.active.1
+    }
+
     /// Highest layers of a decode target of the current structure.
     #[must_use]
     pub fn target_layer(&self, target: u8) -> Option<FrameLayer> {
-        self.structure.as_ref()?.target_layers.get(usize::from(target)).copied()
+        Some(self.structure.as_ref()?.targets().get(usize::from(target))?.layer)
     }
 
-    /// Reads one descriptor. A structure is remembered when the whole descriptor is right.
+    /// Reads one descriptor. A structure is remembered when the whole descriptor is right, unless it is older than the
+    /// newest frame by then.
     ///
     /// # Errors
     /// [`DependencyError`]; the remembered structure is then unchanged.
     pub fn read(&mut self, bytes: &[u8]) -> Result<DependencyDescriptor, DependencyError> {
         let mut attached = None;
-        let dd = read(bytes, self.structure.as_ref(), &mut attached).ok_or(DependencyError::Truncated)??;
+        let mut dd =
+            read(bytes, self.structure.as_ref(), &mut attached).ok_or(DependencyError::Truncated)??;
+        // One wrap above zero, so that the frames before the first one have numbers too.
+        let first = 0x1_0000 + u64::from(dd.frame_number);
+        dd.frame = self.newest.map_or(first, |n| extend_seq(n, dd.frame_number).unwrap_or(first));
+        self.newest = Some(self.newest.map_or(dd.frame, |n| n.max(dd.frame)));
         if attached.is_some() {
             self.structure = attached;
+        }
+        if let Some(active) = dd.active_targets
+            && (dd.frame >= self.active.0 || dd.structure_attached)
+        {
+            self.active = (dd.frame, active);
         }
         Ok(dd)
     }
@@ -128,8 +140,8 @@ impl DependencyReader {
 /// `None` is a truncated descriptor.
 fn read(
     bytes: &[u8],
-    known: Option<&Structure>,
-    attached: &mut Option<Structure>,
+    known: Option<&DependencyStructure>,
+    attached: &mut Option<DependencyStructure>,
 ) -> Option<Result<DependencyDescriptor, DependencyError>> {
     let mut bits = Bits::new(bytes);
     let mut dd = DependencyDescriptor {
@@ -137,102 +149,56 @@ fn read(
         frame_end: bits.flag()?,
         template_id: bits.read(6)? as u8,
         frame_number: bits.read(16)? as u16,
+        frame: 0,
         structure_attached: false,
         active_targets: None,
         layer: None,
+        layout: None,
         targets: 0,
-        indications: 0,
+        relations: Relations::NONE,
     };
-    let (mut active_present, mut custom_indications) = (false, false);
-    if bytes.len() > 3 {
+    let (mut active_present, mut indications, mut references, mut chains) = (false, false, false, false);
+    let extended = bytes.len() > 3;
+    if extended {
         dd.structure_attached = bits.flag()?;
         active_present = bits.flag()?;
-        custom_indications = bits.flag()?;
-        let _custom_frame_differences = bits.flag()?;
-        let _custom_chains = bits.flag()?;
+        indications = bits.flag()?;
+        references = bits.flag()?;
+        chains = bits.flag()?;
         if dd.structure_attached {
-            match read_structure(&mut bits)? {
+            match DependencyStructure::read(&mut bits)? {
                 Ok(structure) => *attached = Some(structure),
                 Err(error) => return Some(Err(error)),
             }
         }
     }
     let Some(structure) = attached.as_ref().or(known) else { return Some(Ok(dd)) };
-    dd.targets = structure.targets;
+    let targets = structure.targets().len() as u8;
+    let active_at = bits.position();
     if active_present {
-        dd.active_targets = Some(bits.read(u32::from(structure.targets))?);
+        dd.active_targets = Some(bits.read(u32::from(targets))?);
     } else if dd.structure_attached {
-        dd.active_targets = Some(u32::MAX >> (MAX_TARGETS - u32::from(structure.targets)));
+        dd.active_targets = Some(structure.all_targets());
     }
-    let index = (dd.template_id + 64 - structure.id_offset) % 64;
-    let Some(template) = structure.templates.get(usize::from(index)) else {
+    let Some((layer, relations)) = structure.template(dd.template_id) else {
         // A template of a structure this reader missed.
+        dd.active_targets = dd.active_targets.filter(|_| dd.structure_attached);
         return Some(if dd.structure_attached { Err(DependencyError::Malformed) } else { Ok(dd) });
     };
-    dd.layer = Some(template.layer);
-    dd.indications =
-        if custom_indications { read_indications(&mut bits, dd.targets)? } else { template.indications };
+    dd.targets = targets;
+    dd.layer = Some(layer);
+    dd.relations = relations;
+    if indications {
+        dd.relations.indications = read_indications(&mut bits, targets)?;
+    }
+    if references && dd.relations.read_references(&mut bits)?.is_err() {
+        return Some(Err(DependencyError::Malformed));
+    }
+    if chains {
+        dd.relations.read_chain_diffs(&mut bits)?;
+    }
+    dd.layout = Some(DependencyLayout::new(targets, extended, active_present, active_at, bits.position()));
     Some(Ok(dd))
-}
-
-fn read_indications(bits: &mut Bits<'_>, targets: u8) -> Option<u64> {
-    (0..u32::from(targets)).try_fold(0, |all, target| Some(all | u64::from(bits.read(2)?) << (2 * target)))
-}
-
-fn read_structure(bits: &mut Bits<'_>) -> Option<Result<Structure, DependencyError>> {
-    let id_offset = bits.read(6)? as u8;
-    let targets = bits.read(5)? as u8 + 1;
-    let mut templates = Vec::with_capacity(8);
-    let mut layer = FrameLayer { spatial: 0, temporal: 0 };
-    loop {
-        if templates.len() == MAX_TEMPLATES {
-            return Some(Err(DependencyError::Malformed));
-        }
-        templates.push(Template { layer, indications: 0 });
-        match bits.read(2)? {
-            0 => {}
-            1 => layer.temporal += 1,
-            2 => layer = FrameLayer { spatial: layer.spatial + 1, temporal: 0 },
-            _ => break,
-        }
-        if layer.temporal > 7 || layer.spatial > 3 {
-            return Some(Err(DependencyError::Malformed));
-        }
-    }
-    for template in &mut templates {
-        template.indications = read_indications(bits, targets)?;
-    }
-    for _ in &templates {
-        while bits.flag()? {
-            bits.read(4)?;
-        }
-    }
-    let chains = bits.non_symmetric(u32::from(targets) + 1)?;
-    if chains > 0 {
-        for _ in 0..targets {
-            bits.non_symmetric(chains)?;
-        }
-        for _ in 0..templates.len() {
-            for _ in 0..chains {
-                bits.read(4)?;
-            }
-        }
-    }
-    if bits.flag()? {
-        for _ in 0..=layer.spatial {
-            bits.read(32)?;
-        }
-    }
-    let target_layers = (0..targets)
-        .map(|target| {
-            let present = templates.iter().filter(|t| t.indications >> (2 * u32::from(target)) & 3 != 0);
-            present.fold(FrameLayer { spatial: 0, temporal: 0 }, |max, t| FrameLayer {
-                spatial: max.spatial.max(t.layer.spatial),
-                temporal: max.temporal.max(t.layer.temporal),
-            })
-        })
-        .collect();
-    Some(Ok(Structure { id_offset, targets, templates, target_layers }))
 }
 
 #[cfg(test)]

@@ -8,9 +8,12 @@ mod h265;
 mod vp8;
 mod vp9;
 
-pub use dependency::{DependencyDescriptor, DependencyError, DependencyReader, FrameLayer, Indication};
+pub use dependency::{
+    DecodeTarget, DependencyDescriptor, DependencyError, DependencyLayout, DependencyReader,
+    DependencyStructure, FrameLayer, Indication, MAX_DEPENDENCY_DESCRIPTOR, RewrittenDescriptor,
+};
 pub use vp8::{PictureId, Vp8Descriptor, Vp8Patch};
-pub use vp9::{Vp9Descriptor, Vp9Layer};
+pub use vp9::{Vp9Descriptor, Vp9Layer, Vp9Patch};
 
 use crate::{Codec, MediaKind};
 

@@ -2,9 +2,9 @@
 
 use super::vp8::PictureId;
 use super::{Descriptor, PayloadInfo};
-use crate::bytes::{u8_at, u16_at};
+use crate::bytes::{put, u8_at, u16_at};
 
-/// A parsed descriptor, up to the layer indices; reference differences and the scalability structure are skipped.
+/// A parsed descriptor; of the scalability structure only the number of layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Vp9Descriptor {
     /// Picture id.
@@ -23,6 +23,17 @@ pub struct Vp9Descriptor {
     pub has_structure: bool,
     /// Layer indices, when sent.
     pub layer: Option<Vp9Layer>,
+    /// Spatial layers the scalability structure tells of, 1..=8.
+    pub spatial_layers: Option<u8>,
+}
+
+/// New values for the fields a descriptor has; fields it has not are not added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vp9Patch {
+    /// Picture id, cut to the width in use.
+    pub picture_id: u16,
+    /// Base layer picture index.
+    pub tl0_pic_idx: u8,
 }
 
 /// Layer indices.
@@ -63,7 +74,11 @@ impl Vp9Descriptor {
         if flag(0x20) {
             let byte = u8_at(payload, at)?;
             at += 1;
-            let tl0_pic_idx = if flexible { None } else { Some(u8_at(payload, at)?) };
+            let mut tl0_pic_idx = None;
+            if !flexible {
+                tl0_pic_idx = Some(u8_at(payload, at)?);
+                at += 1;
+            }
             layer = Some(Vp9Layer {
                 temporal: byte >> 5,
                 switching_up: byte & 0x10 != 0,
@@ -72,6 +87,9 @@ impl Vp9Descriptor {
                 tl0_pic_idx,
             });
         }
+        let has_structure = flag(0x02);
+        let spatial_layers =
+            if has_structure { structure_layers(payload, at, flexible && flag(0x40)) } else { None };
         Some(Self {
             picture_id,
             inter_picture: flag(0x40),
@@ -79,10 +97,44 @@ impl Vp9Descriptor {
             frame_end: flag(0x04),
             flexible,
             not_inter_layer_reference: flag(0x01),
-            has_structure: flag(0x02),
+            has_structure,
             layer,
+            spatial_layers,
         })
     }
+
+    /// Rewrites the descriptor in a copy of the payload it was parsed from. Nothing moves: every field keeps its
+    /// width. References are told by differences of picture ids, so all pictures since a key picture must move alike.
+    pub fn patch(&self, payload: &mut [u8], patch: &Vp9Patch) {
+        let mut at = 1usize;
+        if let Some(id) = self.picture_id {
+            if id.long {
+                put(payload, at, &(patch.picture_id & 0x7fff | 0x8000).to_be_bytes());
+                at += 2;
+            } else {
+                put(payload, at, &[(patch.picture_id & 0x7f) as u8]);
+                at += 1;
+            }
+        }
+        if self.layer.is_some_and(|l| l.tl0_pic_idx.is_some()) {
+            put(payload, at + 1, &[patch.tl0_pic_idx]);
+        }
+    }
+}
+
+/// N_S of the structure behind the reference differences.
+fn structure_layers(payload: &[u8], mut at: usize, differences: bool) -> Option<u8> {
+    if differences {
+        // At most three, each telling whether another follows.
+        for _ in 0..3 {
+            let byte = u8_at(payload, at)?;
+            at += 1;
+            if byte & 0x01 == 0 {
+                break;
+            }
+        }
+    }
+    Some((u8_at(payload, at)? >> 5) + 1)
 }
 
 pub(super) fn sniff(payload: &[u8]) -> PayloadInfo {
@@ -125,6 +177,31 @@ mod tests {
         // Upper spatial layer of a key picture: not a place to start.
         let upper = sniff(&[0x28, 0x03, 0]);
         assert_eq!((upper.key_frame, upper.spatial), (false, 1));
+    }
+
+    #[test]
+    fn the_structure_tells_the_number_of_layers() {
+        // I L B V, non-flexible; N_S 2.
+        let d = Vp9Descriptor::parse(&[0xaa, 0x05, 0x00, 7, 0x58, 0]).unwrap();
+        assert_eq!((d.has_structure, d.spatial_layers), (true, Some(3)));
+        // I P L F B V with two differences.
+        let d = Vp9Descriptor::parse(&[0xfa, 0x05, 0x02, 0x03, 0x04, 0x20]).unwrap();
+        assert_eq!(d.spatial_layers, Some(2));
+        assert_eq!(Vp9Descriptor::parse(&[0xaa, 0x05, 0x00, 7]).unwrap().spatial_layers, None);
+    }
+
+    #[test]
+    fn patching_keeps_widths_and_the_rest() {
+        let patch = Vp9Patch { picture_id: 0x9234, tl0_pic_idx: 0xaa };
+        let mut long = [0xac, 0x81, 0x02, 0x53, 5, 0xee];
+        Vp9Descriptor::parse(&long).unwrap().patch(&mut long, &patch);
+        assert_eq!(long, [0xac, 0x92, 0x34, 0x53, 0xaa, 0xee]);
+        let mut flexible = [0xbc, 0x05, 0x00, 0xee];
+        Vp9Descriptor::parse(&flexible).unwrap().patch(&mut flexible, &patch);
+        assert_eq!(flexible, [0xbc, 0x34, 0x00, 0xee]);
+        let mut none = [0x08, 0xee];
+        Vp9Descriptor::parse(&none).unwrap().patch(&mut none, &patch);
+        assert_eq!(none, [0x08, 0xee]);
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! Decides, packet by packet, what of an up track reaches one subscriber, and under which numbers.
 
 use super::map::{Mapped, SequenceMap};
+use super::selector::{Dependency, Selector, Verdict};
 use crate::upstream::frame::Frame;
 use std::time::{Duration, Instant};
 
@@ -9,13 +10,10 @@ const PREVIOUS_LAYER_GRACE: Duration = Duration::from_millis(500);
 /// A sender-report based timestamp is believed when this close to the one by arrival time.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
 
-/// How long going up to a higher temporal layer waits for a picture that allows it.
-const RAISE_PATIENCE: Duration = Duration::from_secs(1);
-
 /// What a packet of an up track looks like to the forwarder.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Incoming {
-    /// Spatial layer.
+pub(crate) struct Incoming<'a> {
+    /// Simulcast layer.
     pub(crate) layer: u8,
     /// Generation of the layer's stream: changes with its SSRC.
     pub(crate) generation: u32,
@@ -25,18 +23,20 @@ pub(crate) struct Incoming {
     pub(crate) timestamp: u32,
     /// What the payload says.
     pub(crate) frame: Frame,
+    /// What the dependency descriptor says, for codecs whose layers are told by it.
+    pub(crate) dependency: Option<Dependency<'a>>,
     /// No payload at all.
     pub(crate) empty: bool,
     /// Capture instant on the publisher's NTP clock, once a sender report came.
     pub(crate) capture_ntp: Option<u64>,
 }
 
-/// Values that change only at a switch.
+/// Values that change only at a switch, of streams or of decode targets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Deltas {
     /// Number of the switch, wrapping.
     pub(crate) id: u8,
-    /// Spatial layer.
+    /// Simulcast layer.
     pub(crate) layer: u8,
     /// Generation of the layer's stream.
     pub(crate) generation: u32,
@@ -46,6 +46,17 @@ pub(crate) struct Deltas {
     pub(crate) tl0: u8,
     /// Added to KEYIDX.
     pub(crate) key_index: u8,
+    /// Added to the frame number of the dependency descriptor.
+    pub(crate) frame_number: u16,
+    /// Active decode targets to write into the dependency descriptor.
+    pub(crate) active_targets: Option<u32>,
+}
+
+impl Deltas {
+    /// The dependency descriptor leaves with other bytes than it came.
+    pub(crate) fn rewrites_dependency(&self) -> bool {
+        self.frame_number != 0 || self.active_targets.is_some()
+    }
 }
 
 /// How a packet leaves.
@@ -59,6 +70,8 @@ pub(crate) struct Outgoing {
     pub(crate) picture: u16,
     /// Deltas in force.
     pub(crate) deltas: Deltas,
+    /// The marker bit is set in any case: what is left out ended the picture.
+    pub(crate) marker: bool,
     /// The payload is replaced by padding: the packet belongs to a picture that was left out, but its number is taken.
     pub(crate) padding: bool,
 }
@@ -92,6 +105,7 @@ pub(crate) struct Last {
     picture: Option<u16>,
     tl0: Option<u8>,
     key_index: Option<u8>,
+    frame_number: Option<u16>,
 }
 
 /// Start values of an outgoing stream.
@@ -117,13 +131,9 @@ pub(crate) struct Forwarder {
     /// False after a pause: the current stream goes on only with a key frame.
     synced: bool,
     target: Option<u8>,
-    max_temporal: u8,
-    temporal: u8,
-    /// Since when a higher temporal layer is wanted.
-    raise_since: Option<Instant>,
+    selector: Selector,
     last: Option<Last>,
     next_delta_id: u8,
-    picture_timestamp: Option<u32>,
     refresh: bool,
 }
 
@@ -139,12 +149,9 @@ impl Forwarder {
             previous: None,
             synced: false,
             target: None,
-            max_temporal: u8::MAX,
-            temporal: u8::MAX,
-            raise_since: None,
+            selector: Selector::new(),
             last: None,
             next_delta_id: 0,
-            picture_timestamp: None,
             refresh: false,
         }
     }
@@ -173,9 +180,14 @@ impl Forwarder {
         self.target
     }
 
+    /// Highest spatial layer wanted of those inside a stream; `u8::MAX` is no limit.
+    pub(crate) fn set_max_spatial(&mut self, max: u8) {
+        self.selector.set_max_spatial(max);
+    }
+
     /// Highest temporal layer wanted.
     pub(crate) fn set_max_temporal(&mut self, max: u8) {
-        self.max_temporal = max;
+        self.selector.set_max_temporal(max);
     }
 
     /// Layer being sent.
@@ -190,7 +202,9 @@ impl Forwarder {
 
     /// True when only a key frame lets packets through, or lets the target layer through.
     pub(crate) fn wants_key_frame(&self) -> bool {
-        self.video && self.target.is_some() && (self.refresh || self.current_layer() != self.target)
+        self.video
+            && self.target.is_some()
+            && (self.refresh || self.current_layer() != self.target || self.selector.wants_key_frame())
     }
 
     /// The receiver lost the picture: it waits for a key frame of the layer it gets.
@@ -214,7 +228,7 @@ impl Forwarder {
     }
 
     /// Decides about one packet.
-    pub(crate) fn on_packet(&mut self, now: Instant, packet: &Incoming) -> Option<Outgoing> {
+    pub(crate) fn on_packet(&mut self, now: Instant, packet: &Incoming<'_>) -> Option<Outgoing> {
         let target = self.target?;
         let is_current = self.synced
             && self
@@ -234,7 +248,7 @@ impl Forwarder {
     }
 
     /// A key frame of a layer between the current and the target one is a step in the right direction.
-    fn may_switch(&self, target: u8, packet: &Incoming) -> bool {
+    fn may_switch(&self, target: u8, packet: &Incoming<'_>) -> bool {
         if packet.empty {
             return false;
         }
@@ -253,9 +267,8 @@ impl Forwarder {
         }
     }
 
-    fn switch(&mut self, now: Instant, packet: &Incoming) {
-        let id = self.next_delta_id;
-        self.next_delta_id = id.wrapping_add(1);
+    fn switch(&mut self, now: Instant, packet: &Incoming<'_>) {
+        let id = self.take_delta_id();
         let frame = &packet.frame;
         let (seq, timestamp, picture, tl0, key_index) = match &self.last {
             None => (self.first_seq, self.start.timestamp, Some(self.start.picture), Some(0), Some(0)),
@@ -267,6 +280,8 @@ impl Forwarder {
                 last.key_index.map(|k| k.wrapping_add(1)),
             ),
         };
+        // A receiver takes a key frame for an old one unless its number is higher than that of the key frame before.
+        let number = self.last.and_then(|l| l.frame_number).map(|n| n.wrapping_add(1)).zip(frame.number);
         let delta8 = |to: Option<u8>, from: Option<u8>| to.zip(from).map_or(0, |(t, f)| t.wrapping_sub(f));
         let deltas = Deltas {
             id,
@@ -275,18 +290,25 @@ impl Forwarder {
             timestamp: timestamp.wrapping_sub(packet.timestamp),
             tl0: delta8(tl0, frame.tl0),
             key_index: delta8(key_index, frame.key_index),
+            frame_number: number.map_or(0, |(to, from)| to.wrapping_sub(from)),
+            active_targets: None,
         };
         let moved = picture.zip(frame.picture).map_or(0, |(to, from)| to.wrapping_sub(from));
         let stream = Stream { deltas, map: SequenceMap::new(packet.seq, seq, moved) };
         let old = self.current.replace(stream);
         self.previous = old.filter(|_| self.synced).map(|stream| Previous { stream, since: now, limit: seq });
         self.synced = true;
-        self.temporal = self.max_temporal;
-        self.picture_timestamp = Some(packet.timestamp);
+        self.selector.restart(packet);
+    }
+
+    fn take_delta_id(&mut self) -> u8 {
+        let id = self.next_delta_id;
+        self.next_delta_id = id.wrapping_add(1);
+        id
     }
 
     /// Continues the clock of the output: by the publisher's clock where sender reports tell it, else by arrival.
-    fn next_timestamp(&self, now: Instant, last: &Last, packet: &Incoming) -> u32 {
+    fn next_timestamp(&self, now: Instant, last: &Last, packet: &Incoming<'_>) -> u32 {
         let ticks = |d: Duration| (d.as_nanos() * u128::from(self.clock_rate) / 1_000_000_000) as u32;
         let elapsed = now.saturating_duration_since(last.at);
         let by_arrival = last.timestamp.wrapping_add(ticks(elapsed));
@@ -313,20 +335,23 @@ impl Forwarder {
         }
     }
 
-    fn forward(&mut self, now: Instant, packet: &Incoming) -> Option<Outgoing> {
+    fn forward(&mut self, now: Instant, packet: &Incoming<'_>) -> Option<Outgoing> {
         let frame = &packet.frame;
         let is_new = self.current.as_ref()?.map.is_new(packet.seq);
-        if is_new && self.video && self.picture_timestamp != Some(packet.timestamp) {
-            self.picture_timestamp = Some(packet.timestamp);
-            self.adjust_temporal(now, frame);
-        }
-        let too_high = frame.temporal > self.temporal;
+        let verdict = if self.video { self.selector.judge(now, packet, is_new) } else { Verdict::PASS };
         let stream = self.current.as_mut()?;
-        if is_new && (packet.empty || too_high) {
-            stream.map.leave_out(packet.seq, frame.picture.filter(|_| too_high));
+        if is_new && (packet.empty || !verdict.pass) {
+            let whole_picture = !verdict.pass && frame.dense_pictures;
+            stream.map.leave_out(packet.seq, frame.picture.filter(|_| whole_picture));
             return None;
         }
         let Mapped::To { seq, picture } = stream.map.map(packet.seq) else { return None };
+        let active_targets = self.selector.active_targets();
+        if stream.deltas.active_targets != active_targets {
+            stream.deltas.active_targets = active_targets;
+            stream.deltas.id = self.next_delta_id;
+            self.next_delta_id = self.next_delta_id.wrapping_add(1);
+        }
         let deltas = stream.deltas;
         let timestamp = packet.timestamp.wrapping_add(deltas.timestamp);
         if self.last.is_none_or(|l| seq > l.seq) {
@@ -341,29 +366,15 @@ impl Forwarder {
                 picture: frame.picture.map(|p| p.wrapping_add(picture)),
                 tl0: frame.tl0.map(|t| t.wrapping_add(deltas.tl0)),
                 key_index: frame.key_index.map(|k| k.wrapping_add(deltas.key_index)),
+                frame_number: frame.number.map(|n| n.wrapping_add(deltas.frame_number)),
             });
         }
-        Some(Outgoing { seq, timestamp, picture, deltas, padding: packet.empty || too_high })
-    }
-
-    /// At a picture boundary: down at once, up where the stream says it may. Streams that never say so go up with a
-    /// base picture after a while.
-    fn adjust_temporal(&mut self, now: Instant, frame: &Frame) {
-        if self.max_temporal <= self.temporal || frame.key {
-            self.temporal = self.max_temporal;
-            self.raise_since = None;
-            return;
-        }
-        let since = *self.raise_since.get_or_insert(now);
-        if frame.temporal > self.temporal && frame.temporal <= self.max_temporal && frame.switch_up {
-            self.temporal = frame.temporal;
-        } else if frame.temporal == 0 && now.saturating_duration_since(since) >= RAISE_PATIENCE {
-            self.temporal = self.max_temporal;
-        }
+        let padding = packet.empty || !verdict.pass;
+        Some(Outgoing { seq, timestamp, picture, deltas, marker: verdict.marker, padding })
     }
 
     /// A packet of the layer sent before the switch, still missing in the output.
-    fn forward_late(&mut self, now: Instant, packet: &Incoming) -> Option<Outgoing> {
+    fn forward_late(&mut self, now: Instant, packet: &Incoming<'_>) -> Option<Outgoing> {
         let Previous { stream, since, limit } = self.previous.as_mut()?;
         if now.saturating_duration_since(*since) > PREVIOUS_LAYER_GRACE {
             self.previous = None;
@@ -382,7 +393,7 @@ impl Forwarder {
             return None;
         }
         let timestamp = packet.timestamp.wrapping_add(deltas.timestamp);
-        Some(Outgoing { seq, timestamp, picture, deltas, padding: packet.empty })
+        Some(Outgoing { seq, timestamp, picture, deltas, marker: false, padding: packet.empty })
     }
 }
 

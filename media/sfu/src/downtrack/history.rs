@@ -18,13 +18,22 @@ struct Entry {
     picture: u16,
     delta_id: u8,
     tries: u8,
+    marker: bool,
     /// Milliseconds since the history began.
     sent_ms: u32,
     used: bool,
 }
 
-const EMPTY: Entry =
-    Entry { out_seq: 0, in_seq: 0, picture: 0, delta_id: 0, tries: 0, sent_ms: 0, used: false };
+const EMPTY: Entry = Entry {
+    out_seq: 0,
+    in_seq: 0,
+    picture: 0,
+    delta_id: 0,
+    tries: 0,
+    marker: false,
+    sent_ms: 0,
+    used: false,
+};
 
 /// A packet to send again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +42,8 @@ pub(crate) struct Again {
     pub(crate) in_seq: u16,
     /// Added to the picture id.
     pub(crate) picture: u16,
+    /// The marker bit is set in any case.
+    pub(crate) marker: bool,
     /// Deltas at that time.
     pub(crate) deltas: Deltas,
 }
@@ -71,6 +82,7 @@ impl History {
                 picture: out.picture,
                 delta_id: out.deltas.id,
                 tries: 0,
+                marker: out.marker,
                 sent_ms,
                 used: true,
             };
@@ -99,7 +111,7 @@ impl History {
         }
         entry.tries += 1;
         entry.sent_ms = now_ms;
-        Some(Again { in_seq: entry.in_seq, picture: entry.picture, deltas })
+        Some(Again { in_seq: entry.in_seq, picture: entry.picture, marker: entry.marker, deltas })
     }
 
     /// Forgets everything, e.g. when header extensions change and old bytes could not be made again.
@@ -115,7 +127,7 @@ mod tests {
 
     fn out(seq: u64, id: u8) -> Outgoing {
         let deltas = Deltas { id, layer: 1, ..Deltas::default() };
-        Outgoing { seq, timestamp: 0, picture: 3, deltas, padding: false }
+        Outgoing { seq, timestamp: 0, picture: 3, deltas, marker: false, padding: false }
     }
 
     const RTT: Duration = Duration::from_millis(50);

@@ -5,6 +5,7 @@ pub(crate) mod history;
 pub(crate) mod map;
 pub(crate) mod payload;
 pub(crate) mod report;
+pub(crate) mod selector;
 pub(crate) mod write;
 
 use crate::arena::Key;
@@ -166,7 +167,7 @@ impl DownTrack {
     }
 
     /// Takes a packet of the source; the result goes into the subscriber's queue.
-    pub(crate) fn offer(&mut self, now: Instant, key: Key, packet: &Incoming) -> Option<Queued> {
+    pub(crate) fn offer(&mut self, now: Instant, key: Key, packet: &Incoming<'_>) -> Option<Queued> {
         let out = self.forwarder.on_packet(now, packet)?;
         if !out.padding {
             self.history.record(now, packet.seq, &out);

@@ -1,9 +1,10 @@
 //! Producing the bytes of a forwarded or retransmitted packet.
 
+use super::forwarder::Outgoing;
 use super::payload::{PtOut, red_primary};
 use super::{DownTrack, Queued};
 use crate::upstream::ring::Slot;
-use bedrud_rtp::sniff::Vp8Patch;
+use bedrud_rtp::sniff::{Descriptor, RewrittenDescriptor, Vp8Patch, Vp9Patch};
 use bedrud_rtp::{ExtensionMap, OutExtensions, OutHeader, SrtpSender};
 
 /// The MID extension is sent with this many first packets, by when a receiver knows the SSRC. The choice hangs on the
@@ -57,17 +58,29 @@ pub(crate) fn write_packet(
         Some(_) => outlet.stamps,
         None => Stamps { transport_cc: None, abs_send_time: None },
     };
+    let rewritten;
+    let dependency_descriptor = match slot.dependency_descriptor().filter(|_| !out.padding) {
+        Some(bytes) if out.deltas.rewrites_dependency() => {
+            rewritten = slot.frame.number.and_then(|number| {
+                let number = number.wrapping_add(out.deltas.frame_number);
+                let layout = slot.layout.and_then(|l| l.rewrite(bytes, number, out.deltas.active_targets));
+                layout.or_else(|| RewrittenDescriptor::renumber(bytes, number))
+            });
+            rewritten.as_ref().map(RewrittenDescriptor::as_bytes)
+        }
+        bytes => bytes,
+    };
     let extensions = OutExtensions {
         mid: (out.seq - down.forwarder.first_seq().min(out.seq) < MID_PACKETS).then_some(down.mid),
         audio_level: slot.audio_level,
         transport_cc: stamps.transport_cc,
         abs_send_time: stamps.abs_send_time,
         abs_capture_time: slot.capture_time(),
-        dependency_descriptor: slot.dependency_descriptor().filter(|_| !out.padding),
+        dependency_descriptor,
         ..OutExtensions::default()
     };
     let header = OutHeader {
-        marker: slot.marker && !out.padding,
+        marker: (slot.marker || out.marker) && !out.padding,
         pt,
         seq: seq as u16,
         timestamp: out.timestamp,
@@ -94,17 +107,26 @@ pub(crate) fn write_packet(
         }
         let at = arena.len();
         arena.extend_from_slice(payload);
-        if let (Some(vp8), Some(copy)) = (slot.vp8, arena.get_mut(at..)) {
-            let patch = Vp8Patch {
-                picture_id: vp8.picture_id.map_or(0, |p| p.value).wrapping_add(out.picture),
-                tl0_pic_idx: vp8.tl0_pic_idx.unwrap_or(0).wrapping_add(out.deltas.tl0),
-                key_idx: vp8.key_idx.unwrap_or(0).wrapping_add(out.deltas.key_index),
-            };
-            vp8.patch(copy, &patch);
+        if let Some(copy) = arena.get_mut(at..) {
+            patch_payload(copy, slot, out);
         }
     }
     let len = arena.len() - body;
     // On error the arena is truncated: nothing unprotected can leave.
     outlet.srtp.seal_rtp(arena, start, written.header_len, seq).ok()?;
     Some(len)
+}
+
+/// Moves the numbers of the payload descriptor.
+fn patch_payload(payload: &mut [u8], slot: &Slot, out: &Outgoing) {
+    let picture_id = slot.frame.picture.unwrap_or(0).wrapping_add(out.picture);
+    let tl0_pic_idx = slot.frame.tl0.unwrap_or(0).wrapping_add(out.deltas.tl0);
+    match &slot.descriptor {
+        Descriptor::Vp8(vp8) => {
+            let key_idx = slot.frame.key_index.unwrap_or(0).wrapping_add(out.deltas.key_index);
+            vp8.patch(payload, &Vp8Patch { picture_id, tl0_pic_idx, key_idx });
+        }
+        Descriptor::Vp9(vp9) => vp9.patch(payload, &Vp9Patch { picture_id, tl0_pic_idx }),
+        Descriptor::None => {}
+    }
 }

@@ -141,6 +141,7 @@ impl Shard {
             timestamp: slot.timestamp.wrapping_add(again.deltas.timestamp),
             picture: again.picture,
             deltas: again.deltas,
+            marker: again.marker,
             padding: false,
         };
         peer.queue.push(Queued { down: key, in_seq: slot.seq, out, rtx, again: true });

@@ -1,9 +1,9 @@
 //! RTP from publishers, and its way into the queues of subscribers.
 
 use super::{Shard, wake_peer};
-use crate::arena::Key;
 use crate::command::PayloadType;
 use crate::downtrack::forwarder::Incoming;
+use crate::downtrack::selector::Dependency;
 use crate::event::Event;
 use crate::ids::TransportId;
 use crate::peer::SsrcUse;
@@ -11,7 +11,8 @@ use crate::stats::DropReason;
 use crate::upstream::PtUse;
 use crate::upstream::stream::{Accepted, Arrival, Stream};
 use bedrud_rtp::receive::extend_seq;
-use bedrud_rtp::{Extension, HeaderExtensions, Mid, Pt, Rid, RtpHeader, Ssrc};
+use bedrud_rtp::sniff::DependencyDescriptor;
+use bedrud_rtp::{Codec, Extension, HeaderExtensions, Mid, Pt, Rid, RtpHeader, Ssrc};
 use std::time::Instant;
 
 /// An opened packet, before it is known whose it is.
@@ -199,7 +200,10 @@ impl Shard {
         let Some(layer) = up.layers.get_mut(usage.layer) else { return };
         let spatial = layer.config.spatial;
         let Some(stream) = layer.stream.as_deref_mut() else { return };
-        let Some(accepted) = stream.accept(now, arrival) else { return self.drop_packet(DropReason::Late) };
+        let mut dependency = None;
+        let Some(accepted) = stream.accept(now, arrival, &mut dependency) else {
+            return self.drop_packet(DropReason::Late);
+        };
         let generation = stream.generation;
         let (nack_due, given_up) = (stream.nack_due(None), stream.take_given_up());
         if let Some(level) = arrival.extensions.audio_level
@@ -225,14 +229,38 @@ impl Shard {
         if given_up {
             self.want_key_frame(now, usage.up);
         }
+        if accepted.layers_changed {
+            self.retarget(now, usage.up);
+        }
         if !muted {
-            self.forward(now, usage.up, pt, &incoming(spatial, generation, arrival, &accepted));
+            let packet = incoming(spatial, generation, arrival, &accepted);
+            self.forward(now, usage, pt, &packet, dependency.as_ref());
         }
     }
 
     /// Offers a packet to every subscriber of its track.
-    fn forward(&mut self, now: Instant, up: Key, pt: &PayloadType, packet: &Incoming) {
+    fn forward(
+        &mut self,
+        now: Instant,
+        usage: SsrcUse,
+        pt: &PayloadType,
+        packet: &Incoming<'_>,
+        dependency: Option<&DependencyDescriptor>,
+    ) {
+        let up = usage.up;
         let Some(track) = self.ups.get_mut(up) else { return };
+        let with_layers;
+        let mut packet = packet;
+        // The layers of other codecs are told by their payload.
+        if let Some(frame) = dependency.filter(|_| pt.codec == Codec::Av1)
+            && let Some(stream) = track.layers.get(usage.layer).and_then(|l| l.stream.as_deref())
+            && let Some(reader) = stream.dependency.as_deref()
+            && let Some(structure) = reader.structure()
+        {
+            let dependency = Some(Dependency { frame, structure, active: reader.active_targets() });
+            with_layers = Incoming { dependency, ..*packet };
+            packet = &with_layers;
+        }
         for key in &track.downs {
             let Some(down) = self.downs.get_mut(*key) else { continue };
             if down.forwarder.target().is_none() {
@@ -277,13 +305,14 @@ fn arrival<'a>(packet: &'a Opened<'_>, seq: u64, payload: &'a [u8], repaired: bo
     }
 }
 
-fn incoming(layer: u8, generation: u32, arrival: &Arrival<'_>, accepted: &Accepted) -> Incoming {
+fn incoming(layer: u8, generation: u32, arrival: &Arrival<'_>, accepted: &Accepted) -> Incoming<'static> {
     Incoming {
         layer,
         generation,
         seq: arrival.seq,
         timestamp: arrival.timestamp,
         frame: accepted.frame,
+        dependency: None,
         empty: accepted.empty,
         capture_ntp: accepted.capture_ntp,
     }

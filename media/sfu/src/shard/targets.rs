@@ -148,17 +148,9 @@ impl Shard {
                 audio += up.layers.iter().find_map(|l| l.stream.as_ref().map(|s| s.bitrate())).unwrap_or(0);
                 continue;
             }
-            let mut rates = [0; MAX_LAYERS];
-            for layer in up.layers.iter().filter(|l| l.is_live()) {
-                if let (Some(slot), Some(stream)) =
-                    (rates.get_mut(usize::from(layer.config.spatial)), layer.stream.as_ref())
-                {
-                    *slot = stream.bitrate();
-                }
-            }
             keys.push(*key);
             wants.push(Want {
-                rates,
+                rates: up.rates(),
                 max: down.settings.max_spatial,
                 before: down.allowed,
                 pausable: down.settings.may_pause,
@@ -195,7 +187,9 @@ fn retarget_down(
         && !up.muted
         && peer.is_some_and(|p| p.can_send() && !(p.tcp_congested && down.video));
     let max = down.allowed.map(|a| a.min(down.settings.max_spatial));
-    let target = max.filter(|_| open).and_then(|m| up.best_live(m));
+    let choice = max.filter(|_| open).and_then(|m| up.choose(m));
+    let target = choice.map(|c| c.layer);
+    down.forwarder.set_max_spatial(choice.map_or(u8::MAX, |c| c.spatial));
     down.forwarder.set_max_temporal(down.settings.max_temporal);
     if down.forwarder.target() != target {
         down.forwarder.set_target(target);

@@ -129,6 +129,7 @@ impl Shard {
         let timeout = self.config.layer_timeout;
         let Some(peer) = self.peers.get(id) else { return };
         let mut stopped: Vec<(Key, u8)> = Vec::new();
+        let mut changed: Vec<Key> = Vec::new();
         for key in &peer.ups {
             let Some(up) = self.ups.get_mut(*key) else { continue };
             // Audio pauses with silence (DTX); only video has layers to lose.
@@ -140,12 +141,19 @@ impl Shard {
                     stream.live = false;
                     stopped.push((*key, layer.config.spatial));
                 }
+                let newest = stream.last_packet;
+                if stream.spatial.as_mut().is_some_and(|s| s.expire(newest, timeout)) {
+                    changed.push(*key);
+                }
             }
         }
         for (key, spatial) in stopped {
             if let Some(track) = self.ups.get(key).map(|u| u.id) {
                 self.emit(Event::UpLayerActivity { track, spatial, live: false });
             }
+            self.retarget(now, key);
+        }
+        for key in changed {
             self.retarget(now, key);
         }
     }

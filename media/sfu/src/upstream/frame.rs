@@ -1,47 +1,65 @@
 //! What the forwarder needs to know of a payload.
 
-use bedrud_rtp::sniff::{Descriptor, PayloadInfo, Vp8Descriptor};
+use bedrud_rtp::sniff::{DependencyDescriptor, Descriptor, PayloadInfo};
 
 /// Place of a packet in its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Frame {
     /// A decoder can start here.
     pub(crate) key: bool,
+    /// Last packet of a layer frame, where the codec says so.
+    pub(crate) end: bool,
+    /// Spatial layer within the stream.
+    pub(crate) spatial: u8,
     /// Temporal layer.
     pub(crate) temporal: u8,
     /// A receiver of lower temporal layers may go up to this one here.
     pub(crate) switch_up: bool,
-    /// VP8 picture id.
+    /// VP8 or VP9 picture id.
     pub(crate) picture: Option<u16>,
-    /// VP8 TL0PICIDX.
+    /// Picture ids must go on without holes (VP8). Those of VP9 tell references by difference: they keep their distances.
+    pub(crate) dense_pictures: bool,
+    /// VP8 or VP9 TL0PICIDX.
     pub(crate) tl0: Option<u8>,
     /// VP8 KEYIDX.
     pub(crate) key_index: Option<u8>,
+    /// Frame number of the dependency descriptor.
+    pub(crate) number: Option<u16>,
 }
 
 impl Frame {
     /// Nothing known.
-    pub(crate) const NONE: Self =
-        Self { key: false, temporal: 0, switch_up: false, picture: None, tl0: None, key_index: None };
+    pub(crate) const NONE: Self = Self {
+        key: false,
+        end: false,
+        spatial: 0,
+        temporal: 0,
+        switch_up: false,
+        picture: None,
+        dense_pictures: false,
+        tl0: None,
+        key_index: None,
+        number: None,
+    };
 
     /// From a sniffed payload.
-    pub(crate) fn new(info: &PayloadInfo) -> Self {
-        let vp8 = vp8_of(info);
+    pub(crate) fn new(info: &PayloadInfo, dependency: Option<&DependencyDescriptor>) -> Self {
+        let (picture, tl0, key_index) = match &info.descriptor {
+            Descriptor::Vp8(d) => (d.picture_id, d.tl0_pic_idx, d.key_idx),
+            Descriptor::Vp9(d) => (d.picture_id, d.layer.and_then(|l| l.tl0_pic_idx), None),
+            Descriptor::None => (None, None, None),
+        };
         Self {
             key: info.key_frame,
+            end: info.frame_end,
+            spatial: info.spatial,
             temporal: info.temporal,
             switch_up: info.temporal_switch,
-            picture: vp8.and_then(|d| d.picture_id).map(|p| p.value),
-            tl0: vp8.and_then(|d| d.tl0_pic_idx),
-            key_index: vp8.and_then(|d| d.key_idx),
+            picture: picture.map(|p| p.value),
+            dense_pictures: matches!(info.descriptor, Descriptor::Vp8(_)),
+            tl0,
+            key_index,
+            number: dependency.map(|d| d.frame_number),
         }
-    }
-}
-
-/// The VP8 descriptor of a payload.
-pub(crate) fn vp8_of(info: &PayloadInfo) -> Option<Vp8Descriptor> {
-    match info.descriptor {
-        Descriptor::Vp8(d) => Some(d),
-        _ => None,
     }
 }

@@ -4,15 +4,18 @@ pub(crate) mod frame;
 pub(crate) mod key_frame;
 pub(crate) mod level;
 pub(crate) mod ring;
+pub(crate) mod spatial;
 pub(crate) mod stream;
 
 use crate::arena::Key;
 use crate::command::{PayloadType, UpLayer, UpTrackConfig};
 use crate::config::ShardConfig;
+use crate::egress::allocate::MAX_LAYERS;
 use crate::ids::{TransportId, UpTrackId};
 use bedrud_rtp::{MediaKind, Mid, Pt, Rid, Ssrc};
 use key_frame::KeyFrameRequests;
 use level::AudioMeter;
+use spatial::SpatialLayers;
 use std::time::{Duration, Instant};
 use stream::Stream;
 
@@ -65,6 +68,15 @@ impl Layer {
     pub(crate) fn is_live(&self) -> bool {
         self.stream.as_ref().is_some_and(|s| s.live)
     }
+}
+
+/// What of a track a subscriber should get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Choice {
+    /// Simulcast layer.
+    pub(crate) layer: u8,
+    /// Highest spatial layer within its stream; `u8::MAX` is no limit.
+    pub(crate) spatial: u8,
 }
 
 /// What a payload type of a published track carries.
@@ -176,6 +188,37 @@ impl UpTrack {
             all().filter(|s| *s <= max).max().or_else(|| all().min())
         };
         best(Layer::is_live).or_else(|| best(|l| l.stream.is_some()))
+    }
+
+    /// As [`UpTrack::best_live`], with the layer inside the stream of a track that has only one.
+    pub(crate) fn choose(&self, max: u8) -> Option<Choice> {
+        let layer = self.best_live(max)?;
+        let spatial = self.svc_layers().map_or(u8::MAX, |s| s.best(max).unwrap_or(max));
+        Some(Choice { layer, spatial })
+    }
+
+    /// Layers inside the stream of a track that has only one stream.
+    pub(crate) fn svc_layers(&self) -> Option<&SpatialLayers> {
+        match self.layers.as_slice() {
+            [only] => only.stream.as_ref()?.spatial.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Bits per second of each live layer; 0 is not live.
+    pub(crate) fn rates(&self) -> [u64; MAX_LAYERS] {
+        let mut rates = [0; MAX_LAYERS];
+        for layer in self.layers.iter().filter(|l| l.is_live()) {
+            if let Some(svc) = self.svc_layers() {
+                return svc.rates();
+            }
+            if let (Some(slot), Some(stream)) =
+                (rates.get_mut(usize::from(layer.config.spatial)), layer.stream.as_ref())
+            {
+                *slot = stream.bitrate();
+            }
+        }
+        rates
     }
 
     /// The layer with this spatial index.

@@ -1,7 +1,7 @@
 //! Decrypted packets of one stream, kept for down tracks to forward from and to retransmit.
 
 use super::frame::Frame;
-use bedrud_rtp::sniff::Vp8Descriptor;
+use bedrud_rtp::sniff::{DependencyLayout, Descriptor};
 use bedrud_rtp::{AudioLevelValue, Pt};
 use std::ops::Range;
 
@@ -19,8 +19,10 @@ pub(crate) struct Slot {
     pub(crate) marker: bool,
     /// Payload type as received.
     pub(crate) pt: Pt,
-    /// VP8 descriptor, for rewriting.
-    pub(crate) vp8: Option<Vp8Descriptor>,
+    /// Payload descriptor, for rewriting.
+    pub(crate) descriptor: Descriptor,
+    /// How to rewrite the dependency descriptor.
+    pub(crate) layout: Option<DependencyLayout>,
     /// Audio level as received.
     pub(crate) audio_level: Option<AudioLevelValue>,
     /// Frame info, as seen on arrival.
@@ -38,7 +40,8 @@ impl Slot {
         timestamp: 0,
         marker: false,
         pt: 0,
-        vp8: None,
+        descriptor: Descriptor::None,
+        layout: None,
         audio_level: None,
         frame: Frame::NONE,
         payload_len: 0,
@@ -73,7 +76,8 @@ pub(crate) struct NewPacket<'a> {
     pub(crate) timestamp: u32,
     pub(crate) marker: bool,
     pub(crate) pt: Pt,
-    pub(crate) vp8: Option<Vp8Descriptor>,
+    pub(crate) descriptor: Descriptor,
+    pub(crate) layout: Option<DependencyLayout>,
     pub(crate) audio_level: Option<AudioLevelValue>,
     pub(crate) frame: Frame,
     pub(crate) payload: &'a [u8],
@@ -130,7 +134,8 @@ impl PacketRing {
         slot.timestamp = packet.timestamp;
         slot.marker = packet.marker;
         slot.pt = packet.pt;
-        slot.vp8 = packet.vp8;
+        slot.descriptor = packet.descriptor;
+        slot.layout = packet.layout;
         slot.audio_level = packet.audio_level;
         slot.frame = packet.frame;
         slot.payload_len = packet.payload.len();
@@ -154,7 +159,8 @@ mod tests {
             timestamp: 7,
             marker: true,
             pt: 96,
-            vp8: None,
+            descriptor: Descriptor::None,
+            layout: None,
             audio_level: None,
             frame: Frame::NONE,
             payload,

@@ -1,12 +1,13 @@
 //! One SSRC of a publisher.
 
-use super::frame::{Frame, vp8_of};
+use super::frame::Frame;
 use super::ring::{NewPacket, PacketRing};
+use super::spatial::SpatialLayers;
 use crate::command::PayloadType;
 use crate::event::TrackStats;
 use bedrud_rtp::receive::{NackConfig, NackGenerator, ReceiveStats, SenderClock};
 use bedrud_rtp::rtcp::SenderInfo;
-use bedrud_rtp::sniff::{DependencyReader, sniff};
+use bedrud_rtp::sniff::{DependencyDescriptor, DependencyReader, sniff};
 use bedrud_rtp::{AudioLevelValue, Codec, HeaderExtensions, Pt, Ssrc};
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,8 @@ pub(crate) struct Accepted {
     pub(crate) capture_ntp: Option<u64>,
     /// No payload.
     pub(crate) empty: bool,
+    /// Other spatial layers are sent than before.
+    pub(crate) layers_changed: bool,
 }
 
 /// State of one stream.
@@ -54,7 +57,10 @@ pub(crate) struct Stream {
     clock: Option<SenderClock>,
     /// Last sender report and its arrival.
     pub(crate) sender_report: Option<(SenderInfo, Instant)>,
-    dependency: Option<Box<DependencyReader>>,
+    /// Reader of dependency descriptors, once there were some.
+    pub(crate) dependency: Option<Box<DependencyReader>>,
+    /// Spatial layers inside the stream, once there were some.
+    pub(crate) spatial: Option<Box<SpatialLayers>>,
     pub(crate) last_packet: Instant,
     /// Packets arrive.
     pub(crate) live: bool,
@@ -81,6 +87,7 @@ impl Stream {
             clock: None,
             sender_report: None,
             dependency: None,
+            spatial: None,
             last_packet: now,
             live: true,
             rate_start: now,
@@ -109,23 +116,29 @@ impl Stream {
         self.stats.highest().is_some_and(|h| seq.abs_diff(h) > MAX_JUMP)
     }
 
-    /// Takes a packet: sniffs, counts, stores. `None` when it was there already or is too old.
-    pub(crate) fn accept(&mut self, now: Instant, a: &Arrival<'_>) -> Option<Accepted> {
-        let descriptor = if a.dependency_descriptor.is_empty() {
-            None
-        } else {
+    /// Takes a packet: sniffs, counts, stores. `None` when it was there already or is too old. Leaves its dependency
+    /// descriptor, if any, in `dependency`: it is large and most packets have none.
+    pub(crate) fn accept(
+        &mut self,
+        now: Instant,
+        a: &Arrival<'_>,
+        dependency: &mut Option<DependencyDescriptor>,
+    ) -> Option<Accepted> {
+        if !a.dependency_descriptor.is_empty() {
             let reader = self.dependency.get_or_insert_with(|| Box::new(DependencyReader::new()));
-            reader.read(a.dependency_descriptor).ok()
-        };
-        let info = sniff(self.codec, a.payload, descriptor.as_ref());
-        let frame = Frame::new(&info);
+            *dependency = reader.read(a.dependency_descriptor).ok();
+        }
+        let dependency = dependency.as_ref();
+        let info = sniff(self.codec, a.payload, dependency);
+        let frame = Frame::new(&info, dependency);
         let level: Option<AudioLevelValue> = a.extensions.audio_level;
         let stored = self.ring.insert(&NewPacket {
             seq: a.seq,
             timestamp: a.timestamp,
             marker: a.marker,
             pt: self.pt,
-            vp8: vp8_of(&info),
+            descriptor: info.descriptor,
+            layout: dependency.and_then(|d| d.layout),
             audio_level: level,
             frame,
             payload: a.payload,
@@ -145,10 +158,20 @@ impl Stream {
             self.nack.on_packet(a.seq, now);
         }
         self.rate_bytes += a.payload.len() as u64;
+        let layers_changed = match self.codec {
+            Codec::Vp9 | Codec::Av1 => {
+                let structure = self.dependency.as_ref().and_then(|d| d.structure());
+                // VP9 tells by itself; what of it is forwarded does not hang on the dependency descriptor.
+                let dependency = dependency.zip(structure).filter(|_| self.codec == Codec::Av1);
+                SpatialLayers::on_packet(&mut self.spatial, now, &info, dependency, a.payload.len())
+            }
+            _ => false,
+        };
         Some(Accepted {
             frame,
             capture_ntp: self.clock.map(|c| c.ntp_at(a.timestamp)),
             empty: a.payload.is_empty(),
+            layers_changed,
         })
     }
 
@@ -192,11 +215,10 @@ impl Stream {
         if elapsed < RATE_WINDOW {
             return;
         }
-        let measured = u128::from(self.rate_bytes) * 8_000_000 / elapsed.as_micros().max(1);
-        let measured = u64::try_from(measured).unwrap_or(u64::MAX);
-        // Key frames make the rate jump: half of the old value stays.
-        self.rate = if self.rate == 0 { measured } else { (self.rate + measured) / 2 };
-        self.rate_bytes = 0;
+        self.rate = smoothed_rate(self.rate, std::mem::take(&mut self.rate_bytes), elapsed);
+        if let Some(spatial) = &mut self.spatial {
+            spatial.measure(elapsed);
+        }
         self.rate_start = now;
     }
 
@@ -214,4 +236,11 @@ impl Stream {
             nacks: std::mem::take(&mut self.stats_nacks),
         }
     }
+}
+
+/// Bits per second after a window with `bytes`. Key frames make the rate jump: half of the old value stays.
+pub(super) fn smoothed_rate(old: u64, bytes: u64, window: Duration) -> u64 {
+    let measured = u128::from(bytes) * 8_000_000 / window.as_micros().max(1);
+    let measured = u64::try_from(measured).unwrap_or(u64::MAX);
+    if old == 0 { measured } else { (old / 2).saturating_add(measured / 2) }
 }

@@ -126,7 +126,134 @@ fn truncated_structure_is_refused_and_forgotten() {
     }
 }
 
+#[test]
+fn templates_tell_chains_and_references() {
+    let mut reader = DependencyReader::new();
+    let dd = reader.read(&key_frame()).unwrap();
+    assert_eq!((dd.chain_diffs(), dd.references()), (&[1, 1][..], &[][..]));
+    let chains: Vec<_> = reader.structure().unwrap().targets().iter().map(|t| t.chain).collect();
+    assert_eq!(chains, [Some(0), Some(0), Some(1), Some(1)]);
+    assert_eq!(reader.read(&delta(62, 9)).unwrap().references(), [1, 2]);
+    let within = reader.structure().unwrap().targets_within(FrameLayer { spatial: 1, temporal: 0 });
+    assert_eq!(within, 0b0101);
+}
+
+/// A frame with everything of its own.
+fn custom(active: Option<u32>) -> Vec<u8> {
+    let mut w = Writer::default();
+    w.put(1, 1).put(1, 0).put(6, 61).put(16, 65_535);
+    w.put(1, 0).put(1, u32::from(active.is_some())).put(3, 0b111);
+    if let Some(mask) = active {
+        w.put(4, mask);
+    }
+    for dti in [0, 2, 1, 3] {
+        w.put(2, dti);
+    }
+    w.put(2, 1).put(4, 14).put(2, 2).put(8, 254).put(2, 3).put(12, 4095).put(2, 0);
+    w.put(8, 200).put(8, 0);
+    w.bytes()
+}
+
+#[test]
+fn frames_may_differ_from_their_template() {
+    let mut reader = DependencyReader::new();
+    reader.read(&key_frame()).unwrap();
+    let dd = reader.read(&custom(None)).unwrap();
+    assert_eq!(dd.references(), [15, 255, 4096]);
+    assert_eq!(dd.chain_diffs(), [200, 0]);
+    assert_eq!(dd.indication(3), Some(Indication::Required));
+    assert_eq!(dd.active_targets, None);
+}
+
+#[test]
+fn frame_numbers_count_on_across_the_wrap() {
+    let mut reader = DependencyReader::new();
+    let mut frame = |n| reader.read(&delta(61, n)).unwrap().frame;
+    let first = frame(65_535);
+    assert_eq!(frame(0), first + 1);
+    assert_eq!(frame(65_534), first - 1);
+    assert_eq!(frame(3), first + 4);
+}
+
+#[test]
+fn the_newest_frame_tells_the_active_targets() {
+    let mut reader = DependencyReader::new();
+    reader.read(&key_frame()).unwrap();
+    assert_eq!(reader.active_targets(), 0b1111);
+    let with = |number: u32, mask| {
+        let mut w = Writer::default();
+        w.put(1, 1).put(1, 1).put(6, 60).put(16, number).put(2, 0b01).put(3, 0).put(4, mask);
+        w.bytes()
+    };
+    reader.read(&with(20, 0b0011)).unwrap();
+    assert_eq!(reader.active_targets(), 0b0011);
+    // One that comes late.
+    reader.read(&with(15, 0b0111)).unwrap();
+    assert_eq!(reader.active_targets(), 0b0011);
+}
+
+/// Everything but number and active targets stays.
+fn check_rewrite(bytes: &[u8], number: u16, active: Option<u32>) {
+    let mut reader = DependencyReader::new();
+    reader.read(&key_frame()).unwrap();
+    let before = reader.read(bytes).unwrap();
+    let rewritten = before.layout.unwrap().rewrite(bytes, number, active).unwrap();
+    assert!(rewritten.as_bytes().len() <= bytes.len() + 2);
+    let mut reader = DependencyReader::new();
+    reader.read(&key_frame()).unwrap();
+    let after = reader.read(rewritten.as_bytes()).unwrap();
+    assert_eq!(after.frame_number, number);
+    assert_eq!(after.active_targets, active.or(before.active_targets));
+    let same = |d: DependencyDescriptor| DependencyDescriptor {
+        frame: 0,
+        frame_number: 0,
+        active_targets: None,
+        layout: None,
+        ..d
+    };
+    assert_eq!(same(after), same(before));
+}
+
+#[test]
+fn rewriting_changes_number_and_active_targets_alone() {
+    for bytes in [key_frame(), delta(62, 3), custom(None), custom(Some(0b1111))] {
+        for active in [None, Some(0b0011), Some(0b0001)] {
+            check_rewrite(&bytes, 40_000, active);
+        }
+    }
+}
+
+#[test]
+fn too_many_references_are_malformed() {
+    let mut reader = DependencyReader::new();
+    reader.read(&key_frame()).unwrap();
+    let mut w = Writer::default();
+    w.put(1, 1).put(1, 0).put(6, 61).put(16, 8).put(5, 0b00010);
+    for _ in 0..17 {
+        w.put(2, 1).put(4, 0);
+    }
+    w.put(2, 0);
+    assert_eq!(reader.read(&w.bytes()), Err(DependencyError::Malformed));
+}
+
 proptest! {
+    /// Whatever is rewritten reads the same, or is refused.
+    #[test]
+    fn rewritten_descriptors_read_the_same(
+        template in 0u32..64, number: u16, active in proptest::option::of(0u32..16),
+        tail in proptest::collection::vec(any::<u8>(), 0..40),
+    ) {
+        let bytes = [delta(template, 9), tail].concat();
+        let mut reader = DependencyReader::new();
+        reader.read(&key_frame()).unwrap();
+        let Ok(dd) = reader.clone().read(&bytes) else { return Ok(()) };
+        let Some(rewritten) = dd.layout.and_then(|l| l.rewrite(&bytes, number, active)) else { return Ok(()) };
+        let after = reader.read(rewritten.as_bytes()).unwrap();
+        prop_assert_eq!(after.frame_number, number);
+        prop_assert_eq!(after.active_targets, active.or(dd.active_targets));
+        prop_assert_eq!((after.layer, after.relations), (dd.layer, dd.relations));
+    }
+
     #[test]
     fn arbitrary_descriptors_do_not_panic(descriptors in proptest::collection::vec(
         proptest::collection::vec(any::<u8>(), 0..80), 1..6))
@@ -137,6 +264,8 @@ proptest! {
                 for target in 0..=255 {
                     let _ = dd.indication(target);
                 }
+                let rewritten = dd.layout.and_then(|l| l.rewrite(&bytes, 7, Some(5)));
+                prop_assert!(rewritten.is_none_or(|r| r.as_bytes().len() <= bytes.len() + 5));
             }
         }
     }

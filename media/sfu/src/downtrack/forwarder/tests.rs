@@ -4,16 +4,27 @@ use std::collections::BTreeMap;
 
 const START: StartValues = StartValues { seq: 65_533, timestamp: u32::MAX - 5, picture: 32_766 };
 
-fn packet(layer: u8, seq: u64, timestamp: u32, key: bool, temporal: u8, picture: u16) -> Incoming {
+fn packet(layer: u8, seq: u64, timestamp: u32, key: bool, temporal: u8, picture: u16) -> Incoming<'static> {
     let frame = Frame {
         key,
         temporal,
         switch_up: true,
         picture: Some(picture),
+        dense_pictures: true,
         tl0: Some(picture as u8),
         key_index: Some(0),
+        ..Frame::NONE
     };
-    Incoming { layer, generation: 1, seq, timestamp, frame, empty: false, capture_ntp: None }
+    Incoming {
+        layer,
+        generation: 1,
+        seq,
+        timestamp,
+        frame,
+        dependency: None,
+        empty: false,
+        capture_ntp: None,
+    }
 }
 
 fn forwarder(target: u8) -> Forwarder {
@@ -136,7 +147,7 @@ proptest! {
         let t = crate::test_clock();
         let mut f = forwarder(2);
         let mut sent: BTreeMap<u64, (u32, u16)> = BTreeMap::new();
-        let mut delayed: Vec<Incoming> = Vec::new();
+        let mut delayed: Vec<Incoming<'_>> = Vec::new();
         let mut absent = 0u64;
         for (i, (fate, target, temporal)) in fates.iter().enumerate() {
             let now = t + Duration::from_millis(33 * i as u64);
