@@ -110,6 +110,7 @@ impl ShardForwarder {
                             max_temporal: 3,
                             may_pause: true,
                         },
+                        strip_trailer: false,
                     }),
                 );
             }

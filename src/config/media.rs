@@ -247,10 +247,10 @@ section! {
         num_tracks: Unread = Unread, "num_tracks", env [], inert;
         /// Read over.
         bytes_per_sec: Unread = Unread, "bytes_per_sec", env [], inert;
-        /// Read over.
-        subscription_limit_video: Unread = Unread, "subscription_limit_video", env [], inert;
-        /// Read over.
-        subscription_limit_audio: Unread = Unread, "subscription_limit_audio", env [], inert;
+        /// Video tracks one participant may receive at a time.
+        subscription_limit_video: u32 = 0, "subscription_limit_video", env [];
+        /// Audio tracks one participant may receive at a time.
+        subscription_limit_audio: u32 = 0, "subscription_limit_audio", env [];
     }
 }
 

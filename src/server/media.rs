@@ -53,6 +53,8 @@ pub fn start(settings: &MediaConfig, tcp: SocketAddr) -> anyhow::Result<Sfu> {
     let limit = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
     hub.limits.metadata = limit(settings.limit.max_metadata_size);
     hub.limits.attributes = limit(settings.limit.max_attributes_size);
+    hub.limits.subscriptions_video = limit(settings.limit.subscription_limit_video);
+    hub.limits.subscriptions_audio = limit(settings.limit.subscription_limit_audio);
     hub.limits.room_name = limit(settings.limit.max_room_name_length);
     hub.limits.identity = limit(settings.limit.max_participant_identity_length);
     hub.limits.participant_name = limit(settings.limit.max_participant_name_length);

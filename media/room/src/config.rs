@@ -34,6 +34,10 @@ pub struct Limits {
     pub published_tracks: usize,
     /// Participants of all rooms together.
     pub participants: usize,
+    /// Video tracks one participant may receive at a time.
+    pub subscriptions_video: usize,
+    /// Audio tracks one participant may receive at a time.
+    pub subscriptions_audio: usize,
 }
 
 impl Default for Limits {
@@ -50,6 +54,8 @@ impl Default for Limits {
             media_sections: 1024,
             published_tracks: 128,
             participants: 0,
+            subscriptions_video: 0,
+            subscriptions_audio: 0,
         }
     }
 }
@@ -111,6 +117,9 @@ pub struct HubConfig {
     pub auto_create: bool,
     /// Participants per room unless the room says otherwise; 0 means no limit.
     pub max_participants: u32,
+    /// In rooms with fewer participants a backup codec replaces the preferred one for everybody as soon as one
+    /// subscriber needs it (unless the publisher decides otherwise); 0 means in every room.
+    pub codec_regression_threshold: usize,
     /// Moderators may unmute.
     pub remote_unmute: bool,
     /// Tracks of one participant share a media stream, so that browsers play them in sync.
@@ -151,6 +160,7 @@ impl HubConfig {
             ],
             auto_create: true,
             max_participants: 0,
+            codec_regression_threshold: 5,
             remote_unmute: false,
             sync_streams: false,
             room_presets: BTreeMap::new(),

@@ -4,7 +4,6 @@ use crate::config::HubConfig;
 use crate::ids::{Ids, Pid, RoomKey, Sid};
 use crate::io::{ConnId, Now, Output, RoomEvent, ShardId};
 use crate::timers::{Timer, TimerKey, Timers};
-use bedrud_rtp::MediaKind;
 use bedrud_sdp::{CodecSetting, CodecTable};
 use bedrud_sfu::{Command, DownTrackId, TransportId, UpTrackId};
 use livekit_protocol::{Codec as WireCodec, ServerInfo, SignalResponse, signal_response};
@@ -137,19 +136,14 @@ impl Cx<'_> {
         }
     }
 
-    /// Codecs as clients want them listed: video before audio, VP8 and H.264 first.
+    /// Every enabled codec, as shown in the description of a room.
     pub(crate) fn wire_codecs(&self) -> Vec<WireCodec> {
-        use bedrud_rtp::Codec;
-        let mut codecs = self.config.codecs.clone();
-        codecs.sort_by_key(|c| match c {
-            Codec::Vp8 => 0,
-            Codec::H264 => 1,
-            c if c.kind() == MediaKind::Video => 2,
-            _ => 3,
-        });
-        codecs
-            .iter()
-            .map(|c| WireCodec { mime: c.mime_type().to_owned(), fmtp_line: String::new() })
-            .collect()
+        wire_codecs(&self.codecs.enabled_publish_codecs(&bedrud_sdp::ClientQuirks::default()))
     }
+}
+
+/// Codecs as clients expect them listed.
+pub(crate) fn wire_codecs(codecs: &[bedrud_rtp::Codec]) -> Vec<WireCodec> {
+    let one = |c: &bedrud_rtp::Codec| WireCodec { mime: c.mime_type().to_owned(), fmtp_line: String::new() };
+    codecs.iter().map(one).collect()
 }

@@ -283,7 +283,9 @@ impl Hub {
                 _ => r.on_data(cx, p, channel, &payload),
             }),
             Event::UpLayerStarted { track, spatial, ssrc, codec } => {
-                self.at_up(now, track, |r, cx, p, t| r.on_layer_started(cx, (p, t), (spatial, ssrc), codec));
+                self.at_up(now, track, |r, cx, p, t| {
+                    r.on_layer_started(cx, (p, t), track, (spatial, ssrc), codec);
+                });
             }
             Event::DownTrackUnsupported { track, .. } => {
                 self.at_down(now, track, |r, cx, p, t| r.codec_unsupported(cx, p, t));

@@ -8,6 +8,7 @@
 mod codec;
 mod config;
 mod context;
+mod device;
 mod grants;
 mod hub;
 mod ids;

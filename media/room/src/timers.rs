@@ -29,6 +29,8 @@ pub(crate) enum Timer {
     Token,
     /// Participant: give up on tracks that do not appear.
     Lookup,
+    /// Participant: report subscriptions that do not begin.
+    Bind,
     /// Participant: apply its track settings.
     Settings,
     /// Participant: simulated speaking ends.

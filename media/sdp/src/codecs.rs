@@ -35,8 +35,10 @@ pub struct ClientQuirks {
     pub no_h264_high: bool,
     /// Answer a publisher with its preferred video codec only (Firefox on Linux and Android).
     pub single_video_codec: bool,
-    /// Never negotiate H.264 for publishing (some Android devices).
-    pub no_h264_publish: bool,
+    /// Never negotiate these in either direction.
+    pub refused: &'static [Codec],
+    /// Never negotiate these for publishing: encoders that do not work.
+    pub refused_publish: &'static [Codec],
     /// Sections whose track was removed may carry another one later (not Safari, protocol ≥ 4, no shared streams).
     /// Otherwise they are stopped, and their place is taken by a section with a new mid.
     pub reuse_sections: bool,
@@ -48,7 +50,8 @@ impl Default for ClientQuirks {
             no_red: false,
             no_h264_high: false,
             single_video_codec: false,
-            no_h264_publish: false,
+            refused: &[],
+            refused_publish: &[],
             reuse_sections: true,
         }
     }
@@ -215,6 +218,14 @@ impl CodecTable {
         out
     }
 
+    /// Every parameter set of a codec that may be sent to subscribers, by preference: for a codec that is not yet
+    /// published, when it is not known which one it will be.
+    #[must_use]
+    pub fn variants(&self, codec: Codec) -> Vec<CodecSpec> {
+        let specs = self.entries.iter().map(|e| e.spec).filter(|s| s.codec == codec);
+        specs.filter(|s| !s.is_h264_high()).collect()
+    }
+
     /// True when the codec may be published.
     #[must_use]
     pub fn is_enabled(&self, codec: Codec) -> bool {
@@ -257,7 +268,8 @@ impl CodecTable {
     pub(crate) fn allows(&self, spec: CodecSpec, usage: Use, quirks: &ClientQuirks) -> bool {
         let refused = (spec.codec == Codec::Red && quirks.no_red)
             || (spec.is_h264_high() && (quirks.no_h264_high || usage == Use::Subscribe))
-            || (spec.codec == Codec::H264 && usage == Use::Publish && quirks.no_h264_publish);
+            || quirks.refused.contains(&spec.codec)
+            || (usage == Use::Publish && quirks.refused_publish.contains(&spec.codec));
         !refused && self.entry(spec).is_some()
     }
 

@@ -190,7 +190,7 @@ fn quirks_restrict_codecs() {
     assert!(answer.sections[0].payloads.iter().all(|p| p.codec != Codec::Red));
     assert!(answer.sections[1].payloads.iter().all(|p| p.codec == Codec::Vp9));
 
-    let quirks = ClientQuirks { no_h264_publish: true, ..ClientQuirks::default() };
+    let quirks = ClientQuirks { refused_publish: &[Codec::H264], ..ClientQuirks::default() };
     let mut a = answerer_with(false, CodecTable::default(), quirks);
     let parsed = a.apply_offer(&offer).unwrap();
     assert!(parsed.sections[1].payloads.iter().all(|p| p.codec != Codec::H264));

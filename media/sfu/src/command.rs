@@ -86,6 +86,8 @@ pub struct DownTrackConfig {
     pub payload_types: Vec<PayloadType>,
     /// Initial settings.
     pub settings: DownTrackSettings,
+    /// The publisher appends metadata to its frames that this subscriber cannot read: it is cut off.
+    pub strip_trailer: bool,
 }
 
 /// A request to a shard.

@@ -419,6 +419,7 @@ fn an_ssrc_reused_after_unsubscribing_goes_on_with_unused_numbers() {
             max_temporal: 3,
             may_pause: true,
         },
+        strip_trailer: false,
     }));
     w.run(1000);
     assert!(w.subscribers[0].received[&(last + 1)].vp8.unwrap().key_frame);

@@ -95,6 +95,7 @@ fn tracks(shard: &mut Shard, now: Instant) {
             cname: "cname".into(),
             payload_types,
             settings: DownTrackSettings { paused: false, max_spatial: 2, max_temporal: 3, may_pause: true },
+            strip_trailer: false,
         };
         shard.handle_command(now, Command::AddDownTrack(down));
     }

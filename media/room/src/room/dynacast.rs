@@ -1,10 +1,11 @@
-//! Tells publishers which qualities anybody watches, so that they need not send the others.
+//! Tells publishers which codecs and qualities anybody watches, so that they need not send the others.
 
 use super::Room;
+use super::track::{Demand, Published};
 use crate::context::Cx;
 use crate::ids::Pid;
 use crate::timers::{Timer, TimerKey};
-use bedrud_rtp::MediaKind;
+use bedrud_rtp::{Codec, MediaKind};
 use bedrud_sfu::UpTrackId;
 use livekit_protocol::{
     SubscribedCodec, SubscribedQuality, SubscribedQualityUpdate, VideoQuality, signal_response,
@@ -18,21 +19,34 @@ impl Room {
     /// The demand for a track may have changed: more is told at once, less after a while.
     pub(super) fn weigh_demand(&mut self, cx: &mut Cx<'_>, track: &str) {
         let Some(pid) = self.owner(track) else { return };
-        let demand = self.demand(track);
         let room = self.key;
-        let Some(t) = self.get(pid).and_then(|p| p.tracks.get(track)) else { return };
-        if t.kind != MediaKind::Video {
-            return;
-        }
-        let id = t.config.id;
+        let Some(t) = self.published(track).filter(|t| t.kind == MediaKind::Video) else { return };
+        let demand = self.demand(track, t);
+        let id = t.primary.config.id;
         let timer = Timer::Dynacast(id.0);
-        match t.dynacast.told {
-            // The first message waits for the picture to settle, unless everything is wanted already.
-            None if demand == Some(VideoQuality::High) => self.tell_demand(cx, pid, id),
-            None => {}
-            Some(told) if demand > told => self.tell_demand(cx, pid, id),
-            Some(told) if demand < told => cx.arm_timer(room, Some(pid), timer, PAUSE_DELAY),
-            Some(_) => cx.cancel_timer(room, Some(pid), timer),
+        let Some(told) = &t.dynacast.told else {
+            // The first message waits for the picture to settle, unless everything is wanted already or somebody waits
+            // for a codec that is not sent.
+            let preferred = t.primary.codec.codec;
+            let urgent = |(codec, most): &(Codec, Option<VideoQuality>)| {
+                *most == Some(VideoQuality::High) || *codec != preferred && most.is_some()
+            };
+            if demand.iter().any(urgent) {
+                self.tell(cx, pid, id, demand);
+            }
+            return;
+        };
+        let before = |codec| told.iter().find(|(c, _)| *c == codec).and_then(|(_, q)| *q);
+        let more = demand.iter().any(|(c, q)| *q > before(*c));
+        let less = demand.iter().any(|(c, q)| *q < before(*c));
+        if more {
+            let raised = demand.iter().map(|(c, q)| (*c, (*q).max(before(*c)))).collect();
+            self.tell(cx, pid, id, raised);
+        }
+        if less {
+            cx.arm_timer(room, Some(pid), timer, PAUSE_DELAY);
+        } else {
+            cx.cancel_timer(room, Some(pid), timer);
         }
     }
 
@@ -40,33 +54,44 @@ impl Room {
         self.tell_demand(cx, pid, UpTrackId(track));
     }
 
-    /// Highest quality anybody watches.
-    fn demand(&self, track: &str) -> Option<VideoQuality> {
-        let t = self.published(track)?;
+    /// Highest quality anybody watches, by codec. Codecs that are neither sent nor wanted are left out.
+    fn demand(&self, track: &str, t: &Published) -> Demand {
+        let preferred = t.primary.codec.codec;
+        let mut out: Demand = vec![(preferred, None)];
+        out.extend(t.backups.iter().map(|f| (f.codec.codec, None)));
         let downs =
             t.subscribers.iter().filter_map(|pid| self.get(*pid)?.subscriptions.get(track)?.down.as_ref());
-        downs.filter(|d| !d.settings.paused).map(|d| d.quality).max()
+        for down in downs.filter(|d| !d.settings.paused) {
+            let codec = down.codec.unwrap_or(preferred);
+            match out.iter_mut().find(|(c, _)| *c == codec) {
+                Some((_, most)) => *most = (*most).max(Some(down.quality)),
+                None => out.push((codec, Some(down.quality))),
+            }
+        }
+        out
     }
 
-    fn tell_demand(&mut self, cx: &mut Cx<'_>, pid: Pid, id: UpTrackId) {
-        let Some(track) = self.track_by_id(pid, id).map(|t| super::key(t.sid())) else { return };
-        let demand = self.demand(&track);
-        cx.timers.cancel(&TimerKey { room: self.key, pid: Some(pid), timer: Timer::Dynacast(id.0) });
+    /// Tells the present demand, whether more or less.
+    pub(super) fn tell_demand(&mut self, cx: &mut Cx<'_>, pid: Pid, id: UpTrackId) {
+        let Some(t) = self.track_by_id(pid, id) else { return };
+        let demand = self.demand(t.sid(), t);
+        let timer = Timer::Dynacast(t.primary.config.id.0);
+        cx.timers.cancel(&TimerKey { room: self.key, pid: Some(pid), timer });
+        self.tell(cx, pid, id, demand);
+    }
+
+    fn tell(&mut self, cx: &mut Cx<'_>, pid: Pid, id: UpTrackId, demand: Demand) {
         let Some(p) = self.get_mut(pid) else { return };
-        let Some(t) = p.tracks.get_mut(&track) else { return };
-        if t.dynacast.told.replace(demand) == Some(demand) {
+        let Some(t) = p.tracks.values_mut().find(|t| t.feeds().any(|f| f.config.id == id)) else { return };
+        if t.dynacast.told.as_ref() == Some(&demand) {
             return;
         }
-        let all = [VideoQuality::Low, VideoQuality::Medium, VideoQuality::High];
-        let qualities: Vec<_> = all
-            .into_iter()
-            .map(|q| SubscribedQuality { quality: q as i32, enabled: demand.is_some_and(|d| q <= d) })
-            .collect();
-        let codec = t.codec.codec.name().to_ascii_lowercase();
+        let codecs: Vec<SubscribedCodec> = demand.iter().map(subscribed_codec).collect();
+        t.dynacast.told = Some(demand);
         let update = SubscribedQualityUpdate {
-            track_sid: track.to_string(),
-            subscribed_qualities: qualities.clone(),
-            subscribed_codecs: vec![SubscribedCodec { codec, qualities }],
+            track_sid: t.sid().to_owned(),
+            subscribed_qualities: codecs.first().map(|c| c.qualities.clone()).unwrap_or_default(),
+            subscribed_codecs: codecs,
         };
         p.send(cx, signal_response::Message::SubscribedQualityUpdate(update));
     }
@@ -77,11 +102,19 @@ impl Room {
         let mut told = Vec::new();
         for t in p.tracks.values_mut() {
             if t.dynacast.told.take().is_some() {
-                told.push(t.config.id);
+                told.push(t.primary.config.id);
             }
         }
         for id in told {
             self.tell_demand(cx, pid, id);
         }
+    }
+}
+
+fn subscribed_codec((codec, demand): &(Codec, Option<VideoQuality>)) -> SubscribedCodec {
+    let quality = |q: VideoQuality| SubscribedQuality { quality: q as i32, enabled: *demand >= Some(q) };
+    SubscribedCodec {
+        codec: codec.name().to_ascii_lowercase(),
+        qualities: [VideoQuality::Low, VideoQuality::Medium, VideoQuality::High].map(quality).to_vec(),
     }
 }

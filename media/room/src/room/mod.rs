@@ -1,6 +1,7 @@
 //! One room and everyone in it.
 
 mod audience;
+mod backup;
 pub(crate) mod configuration;
 mod data;
 mod data_tracks;
@@ -24,7 +25,7 @@ pub(crate) use publications::Match;
 pub(crate) use quality::RoomStats;
 pub(crate) use roster::{Audience, leave_for, send_leave, update};
 pub(crate) use subscriptions::Place;
-pub(crate) use track::{Pending, Published, Unmatched, key, kind_of, timed_version};
+pub(crate) use track::{Pending, Published, Unmatched, key, kind_of, timed_version, up_layers};
 
 use crate::context::Cx;
 use crate::ids::{Pid, RoomKey, Sid};
@@ -91,6 +92,11 @@ impl Room {
         self.participants.keys().copied().collect()
     }
 
+    /// Tracks of one stream of a publisher share a media stream at subscribers.
+    pub(crate) fn syncs_streams(&self) -> bool {
+        self.config.sync_streams
+    }
+
     /// Publisher of a track.
     pub(crate) fn owner(&self, track: &str) -> Option<Pid> {
         self.owners.get(track).copied()
@@ -109,6 +115,7 @@ impl Room {
             (Timer::Answer, Some(pid)) => self.on_answer_timeout(cx, pid),
             (Timer::Token, Some(pid)) => self.refresh_token(cx, pid),
             (Timer::Lookup, Some(pid)) => self.give_up_lookups(cx, pid),
+            (Timer::Bind, Some(pid)) => self.give_up_bindings(cx, pid),
             (Timer::Settings, Some(pid)) => self.apply_settings(cx, pid),
             (Timer::Speaking, Some(pid)) => self.end_simulated_speech(cx, pid),
             (Timer::Dynacast(track), Some(pid)) => self.on_dynacast_timer(cx, pid, track),

@@ -6,18 +6,19 @@ use super::link::{Link, Publisher, Subscriber};
 use super::subscriptions::Subscription;
 use super::track::{Pending, Published, Unmatched, key};
 use crate::context::{Cx, PROTOCOL_VERSION};
+use crate::device::Device;
 use crate::grants::Claims;
 use crate::ids::{Pid, Sid};
 use crate::io::ConnId;
 use crate::join_params::JoinParams;
 use crate::session::OneShot;
-use bedrud_rtp::Mid;
-use bedrud_sdp::ClientQuirks;
+use bedrud_rtp::{Codec, Mid};
+use bedrud_sdp::{ClientQuirks, CodecTable};
 use bedrud_sfu::DataChannel;
 use livekit_protocol::{
     AddTrackRequest, ClientInfo, DisconnectReason, ParticipantInfo, ParticipantPermission,
-    SubscriptionPermission, TrackSource, UpdateTrackSettings, client_info::Sdk, participant_info,
-    signal_response,
+    SubscriptionPermission, TrackSource, UpdateTrackSettings, client_info, client_info::Sdk,
+    participant_info, signal_response,
 };
 use rand::Rng as _;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -49,13 +50,36 @@ impl Client {
     pub(crate) fn quirks(&self) -> ClientQuirks {
         let os = self.info.os.to_ascii_lowercase();
         let firefox = self.is_firefox();
+        let device = self.device();
         ClientQuirks {
             no_red: firefox || self.is_safari(),
             no_h264_high: firefox,
-            no_h264_publish: firefox && (os.contains("linux") || os.contains("android")),
+            refused: device.refused,
+            refused_publish: device.refused_publish,
             single_video_codec: firefox && (os.contains("linux") || os.contains("android")),
             reuse_sections: self.protocol >= 4 && !self.is_safari(),
         }
+    }
+
+    /// What its device cannot do.
+    pub(crate) fn device(&self) -> Device {
+        Device::of(&self.info)
+    }
+
+    /// Codecs it may publish, as told in `join`.
+    pub(crate) fn publish_codecs(&self, codecs: &CodecTable) -> Vec<Codec> {
+        codecs.enabled_publish_codecs(&self.quirks())
+    }
+
+    /// Media streams named after the publisher's stream instead of the track, so that its camera and microphone play in
+    /// sync (a setting of the room).
+    pub(crate) fn syncs_streams(&self) -> bool {
+        self.protocol >= 10 && !self.is_firefox()
+    }
+
+    /// Parses the metadata publishers append to frames.
+    pub(crate) fn reads_trailers(&self) -> bool {
+        self.info.capabilities.contains(&(client_info::Capability::CapPacketTrailer as i32))
     }
 
     /// Rust cores before protocol 10 cannot decode `track_subscribed` and `request_response`.
@@ -83,6 +107,8 @@ pub(crate) struct Participant {
     pub(crate) permission: ParticipantPermission,
     pub(crate) client: Client,
     pub(crate) state: participant_info::State,
+    /// When its media connection came up.
+    pub(crate) active_at: Option<Instant>,
     pub(crate) version: u32,
     pub(crate) is_publisher: bool,
     pub(crate) joined_at_ms: u64,
@@ -150,6 +176,7 @@ impl Participant {
             permission,
             client,
             state: participant_info::State::Joining,
+            active_at: None,
             version: 1,
             is_publisher: false,
             joined_at_ms: cx.now.unix_ms,
@@ -281,7 +308,7 @@ impl Participant {
     }
 
     pub(crate) fn track_on(&self, mid: Mid) -> Option<Sid> {
-        self.tracks.values().find(|t| t.config.mid == mid).map(|t| key(t.sid()))
+        self.tracks.values().find(|t| t.feeds().any(|f| f.config.mid == mid)).map(|t| key(t.sid()))
     }
 
     /// An SSRC no other stream towards this participant has.

@@ -1,7 +1,7 @@
 //! Tracks come and go.
 
 use super::roster::Audience;
-use super::track::{Dynacast, describe_media, key, payload_types, timed_version, up_layers};
+use super::track::{Dynacast, Feed, describe_media, key, payload_types, timed_version, up_layers};
 use super::{Farewell, Participant, Pending, Room, Unmatched};
 use crate::context::Cx;
 use crate::ids::{Pid, Sid};
@@ -37,10 +37,14 @@ impl Room {
             p.pending.push(pending);
             return;
         };
-        let Pending { cid, mut info } = pending;
+        if pending.adds.is_some() {
+            self.publish_backup(cx, pid, Match { pending, mid, section });
+            return;
+        }
+        let Pending { cid, mut info, .. } = pending;
         let wanted = info.codecs.first().and_then(|c| Codec::from_name(&c.mime_type));
         let codec = section.payloads.iter().find(|pl| Some(pl.codec) == wanted).unwrap_or(first).spec();
-        describe_media(&mut info, mid, &section.stream, codec.codec, &cid);
+        describe_media(&mut info, 0, mid, &section.stream, codec.codec, &cid);
         info.version = timed_version(cx.now.unix_ms, 0);
         let sid = key(&info.sid);
         let id = cx.ids.up_track();
@@ -61,11 +65,11 @@ impl Room {
             cid,
             info: info.clone(),
             kind: section.kind,
-            config,
-            codec,
+            primary: Feed { config, codec, heard: false },
+            backups: Vec::new(),
+            regressed: false,
             subscribers: BTreeSet::new(),
             noticed: false,
-            heard: false,
             metered: false,
             dynacast: Dynacast::default(),
             loudness: 0.0,
@@ -88,19 +92,27 @@ impl Room {
     }
 
     /// Renegotiation may have changed payload types or SSRCs of a section that goes on.
-    pub(crate) fn update_section(&mut self, cx: &mut Cx<'_>, pid: Pid, track: &str, section: &Unmatched) {
+    pub(crate) fn update_section(
+        &mut self,
+        cx: &mut Cx<'_>,
+        pid: Pid,
+        (track, mid): (&str, Mid),
+        section: &Unmatched,
+    ) {
         let shard = self.shard;
         let Some(t) = self.get_mut(pid).and_then(|p| p.tracks.get_mut(track)) else { return };
+        let mut feeds = std::iter::once(&mut t.primary).chain(&mut t.backups);
+        let Some(feed) = feeds.find(|f| f.config.mid == mid) else { return };
         if section.payloads.is_empty() {
             return;
         }
         let config = UpTrackConfig {
             payload_types: payload_types(&section.payloads),
             layers: up_layers(&section.stream),
-            ..t.config.clone()
+            ..feed.config.clone()
         };
-        if config != t.config {
-            t.config = config.clone();
+        if config != feed.config {
+            feed.config = config.clone();
             cx.command(shard, Command::SetUpTrack(config));
         }
     }
@@ -138,10 +150,16 @@ impl Room {
                 s.subscriptions.remove(track);
                 s.settings.remove(track);
             }
+            self.fill_places(cx, *subscriber);
         }
-        cx.routes.ups.remove(&t.config.id);
-        cx.cancel_timer(self.key, Some(pid), Timer::Dynacast(t.config.id.0));
-        cx.command(self.shard, Command::RemoveUpTrack { id: t.config.id });
+        cx.cancel_timer(self.key, Some(pid), Timer::Dynacast(t.primary.config.id.0));
+        for feed in t.feeds() {
+            cx.routes.ups.remove(&feed.config.id);
+            cx.command(self.shard, Command::RemoveUpTrack { id: feed.config.id });
+        }
+        if let Some(p) = self.get_mut(pid) {
+            p.pending.retain(|n| n.adds.is_none() || n.info.sid != track);
+        }
         if let Some(p) = self.get(pid) {
             let participant = p.info(&cx.config.region);
             cx.event(RoomEvent::TrackUnpublished { room: self.info(), participant, track: t.info });
@@ -155,11 +173,16 @@ impl Room {
         &mut self,
         cx: &mut Cx<'_>,
         (pid, track): (Pid, &Sid),
+        id: UpTrackId,
         (spatial, ssrc): (u8, Ssrc),
         codec: Codec,
     ) {
         let Some(p) = self.get_mut(pid) else { return };
         let Some(t) = p.tracks.get_mut(track) else { return };
+        if t.primary.config.id != id {
+            self.on_backup_started(cx, (pid, track), id, (spatial, ssrc), codec);
+            return;
+        }
         let layer = |l: &&mut livekit_protocol::VideoLayer| l.spatial_layer == i32::from(spatial);
         if let Some(l) = t.info.layers.iter_mut().find(layer) {
             l.ssrc = ssrc;
@@ -167,14 +190,14 @@ impl Room {
         if let Some(l) = t.info.codecs.first_mut().and_then(|c| c.layers.iter_mut().find(layer)) {
             l.ssrc = ssrc;
         }
-        let heard_before = std::mem::replace(&mut t.heard, true);
-        let negotiated = t.config.payload_types.iter().find(|pt| pt.codec == codec);
-        let Some(variant) = negotiated.map(|pt| pt.variant).filter(|_| codec != t.codec.codec) else {
+        let heard_before = std::mem::replace(&mut t.primary.heard, true);
+        let negotiated = t.primary.config.payload_types.iter().find(|pt| pt.codec == codec);
+        let Some(variant) = negotiated.map(|pt| pt.variant).filter(|_| codec != t.primary.codec.codec) else {
             return;
         };
         // RED and plain Opus alternate within one stream, and subscribers are offered both.
         let redundant = |c| matches!(c, Codec::Red | Codec::Opus);
-        let same_stream = redundant(codec) && t.codec.codec == Codec::Red;
+        let same_stream = redundant(codec) && t.primary.codec.codec == Codec::Red;
         if same_stream && heard_before {
             return;
         }
@@ -183,7 +206,7 @@ impl Room {
             codec.mime_type().clone_into(&mut first.mime_type);
         }
         if !same_stream {
-            t.codec = bedrud_sdp::CodecSpec { codec, variant };
+            t.primary.codec = bedrud_sdp::CodecSpec { codec, variant };
         }
         t.info.version = timed_version(cx.now.unix_ms, 1);
         p.touch();
@@ -201,7 +224,7 @@ impl Room {
     ) -> Option<TrackInfo> {
         let shard = self.shard;
         let p = self.get_mut(pid)?;
-        if let Some(pending) = p.pending.iter_mut().find(|t| t.info.sid == track) {
+        if let Some(pending) = p.pending.iter_mut().find(|t| t.adds.is_none() && t.info.sid == track) {
             pending.info.muted = muted;
             return Some(pending.info.clone());
         }
@@ -211,7 +234,9 @@ impl Room {
             t.info.version = timed_version(cx.now.unix_ms, 0);
             t.loudness = 0.0;
             t.score = None;
-            cx.command(shard, Command::MuteUpTrack { id: t.config.id, muted });
+            for feed in t.feeds() {
+                cx.command(shard, Command::MuteUpTrack { id: feed.config.id, muted });
+            }
             p.touch();
             self.announce(cx, pid, Audience::Everyone, true);
             self.mark_viewers(cx);
@@ -248,6 +273,6 @@ impl Room {
 
     /// Published track behind a shard's id.
     pub(crate) fn track_by_id(&self, pid: Pid, id: UpTrackId) -> Option<&Published> {
-        self.get(pid)?.tracks.values().find(|t| t.config.id == id)
+        self.get(pid)?.tracks.values().find(|t| t.feeds().any(|f| f.config.id == id))
     }
 }

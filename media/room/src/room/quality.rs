@@ -35,11 +35,11 @@ impl Room {
         for ((pid, track), s) in stats.up {
             let Some(t) = self.get_mut(pid).and_then(|p| p.tracks.get_mut(&track)) else { continue };
             // The path to the publisher is not in its own jitter: round trips are left out upstream.
-            let score = score(&TrackStats { rtt_ms: None, ..s }, t.codec.codec);
+            let score = score(&TrackStats { rtt_ms: None, ..s }, t.primary.codec.codec);
             t.score = if t.info.muted { None } else { smooth(t.score, score) };
         }
         for ((pid, track), s) in stats.down {
-            let Some(codec) = self.published(&track).map(|t| t.codec.codec) else { continue };
+            let Some(codec) = self.published(&track).map(|t| t.primary.codec.codec) else { continue };
             let down = self.get_mut(pid).and_then(|p| p.subscriptions.get_mut(&track)?.down.as_mut());
             let Some(down) = down else { continue };
             down.score = if down.settings.paused { None } else { smooth(down.score, score(&s, codec)) };

@@ -4,9 +4,9 @@ use super::{Farewell, Participant, Room, Subscriber, key};
 use crate::context::Cx;
 use crate::ids::{Pid, Sid};
 use crate::timers::Timer;
-use bedrud_rtp::{MediaKind, Mid};
+use bedrud_rtp::{Codec, MediaKind, Mid};
 use bedrud_sdp::{CodecSpec, NegotiatedPayload, Offerer, OffererConfig, SendTrack};
-use bedrud_sfu::{Command, DataChannel, DownTrackConfig, DownTrackId, DownTrackSettings};
+use bedrud_sfu::{Command, DataChannel, DownTrackConfig, DownTrackId, DownTrackSettings, UpTrackId};
 use livekit_protocol::leave_request::Action;
 use livekit_protocol::{
     AudioTrackFeature, DisconnectReason, SubscriptionError, SubscriptionPermissionUpdate,
@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 /// A track that does not appear for this long is given up.
 const LOOKUP: Duration = Duration::from_secs(60);
+/// A subscription whose media could not be set up for this long has failed.
+const BIND: Duration = Duration::from_secs(15);
 /// Wishes one participant may have.
 const MAX_SUBSCRIPTIONS: usize = 4096;
 
@@ -32,7 +34,13 @@ pub(crate) struct Subscription {
 #[derive(Debug)]
 pub(crate) struct Down {
     send: SendTrack,
+    since: Instant,
+    accepted: Option<Accepted>,
+    /// Codec it gets or waits for, once the client has answered.
+    pub(super) codec: Option<Codec>,
     pub(super) bound: Option<Bound>,
+    /// The client was told that nothing comes.
+    failed: bool,
     pub(super) settings: DownTrackSettings,
     /// Quality the subscriber asks for.
     pub(super) quality: VideoQuality,
@@ -50,18 +58,34 @@ pub(crate) struct Place {
     pub(crate) payloads: Vec<NegotiatedPayload>,
 }
 
-/// A subscription the shard forwards.
-#[derive(Debug)]
-pub(crate) struct Bound {
-    pub(super) id: DownTrackId,
+/// What the client answered.
+#[derive(Debug, PartialEq, Eq)]
+struct Accepted {
     mid: Mid,
     payloads: Vec<NegotiatedPayload>,
 }
 
+/// A subscription the shard forwards.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    pub(super) id: DownTrackId,
+    source: UpTrackId,
+}
+
 impl Down {
-    fn new(send: SendTrack, may_pause: bool, quality: VideoQuality) -> Self {
-        let settings = DownTrackSettings { paused: false, max_spatial: 0, max_temporal: 3, may_pause };
-        Self { send, bound: None, settings, quality, congested: false, score: None }
+    fn new(since: Instant, send: SendTrack, may_pause: bool, quality: VideoQuality) -> Self {
+        Self {
+            send,
+            since,
+            accepted: None,
+            codec: None,
+            bound: None,
+            failed: false,
+            settings: DownTrackSettings { paused: false, max_spatial: 0, max_temporal: 3, may_pause },
+            quality,
+            congested: false,
+            score: None,
+        }
     }
 }
 
@@ -96,6 +120,7 @@ impl Room {
             t.subscribers.remove(&pid);
         }
         self.weigh_demand(cx, track);
+        self.fill_places(cx, pid);
     }
 
     /// Subscribes a participant to everything, as `auto_subscribe` asks.
@@ -152,10 +177,16 @@ impl Room {
             p.send(cx, signal_response::Message::SubscriptionPermissionUpdate(update));
         }
         match (can && allowed, carried) {
-            (true, false) => self.attach(cx, pid, owner, track),
+            (true, false) => {
+                let kind = self.published(track).map(|t| t.kind);
+                if kind.is_some_and(|kind| self.has_place(cx, pid, kind)) {
+                    self.attach(cx, pid, owner, track);
+                }
+            }
             (false, true) => {
                 self.detach(cx, pid, track);
                 self.weigh_demand(cx, track);
+                self.fill_places(cx, pid);
             }
             _ => {}
         }
@@ -171,7 +202,7 @@ impl Room {
     /// Codecs to send of a track.
     fn codecs_of(&self, cx: &Cx<'_>, owner: Pid, track: &str) -> Option<Vec<CodecSpec>> {
         let t = self.get(owner)?.tracks.get(track)?;
-        Some(cx.codecs.subscribe_codecs(&[t.codec], t.encrypted()))
+        Some(t.send_codecs(cx.codecs))
     }
 
     /// Sends a track on a place that was negotiated before.
@@ -182,7 +213,7 @@ impl Room {
             t.subscribers.insert(pid);
         }
         let Some(p) = self.get_mut(pid) else { return };
-        let down = Down::new(place.send.clone(), p.may_pause, VideoQuality::High);
+        let down = Down::new(now, place.send.clone(), p.may_pause, VideoQuality::High);
         let subscription = Subscription { wanted_at: now, allowed: Some(true), down: Some(down) };
         p.subscriptions.insert(key(track), subscription);
         self.settle_initial(cx, pid, track);
@@ -201,7 +232,7 @@ impl Room {
         let Some(t) = publisher.tracks.get(track) else { return };
         let stereo = t.info.stereo || t.info.audio_features.contains(&(AudioTrackFeature::TfStereo as i32));
         let (kind, participant_sid) = (t.kind, publisher.sid.to_string());
-        let shared_stream = self.config.sync_streams.then(|| t.info.stream.clone()).filter(|s| !s.is_empty());
+        let stream = Some(t.info.stream.clone()).filter(|s| self.syncs_streams() && !s.is_empty());
         if !self.ensure_subscriber(cx, pid) {
             return;
         }
@@ -210,7 +241,7 @@ impl Room {
             cname: participant_sid.clone(),
             participant_sid,
             track_sid: track.to_owned(),
-            stream_name: shared_stream.filter(|_| p.client.protocol > 9),
+            stream_name: stream.filter(|_| p.client.syncs_streams()),
             kind,
             codecs,
             ssrc: p.take_ssrc(cx),
@@ -229,16 +260,17 @@ impl Room {
         let may_pause = p.may_pause;
         let first = if p.adaptive_stream { VideoQuality::Low } else { VideoQuality::High };
         if let Some(s) = p.subscriptions.get_mut(track) {
-            s.down = Some(Down::new(send, may_pause, first));
+            s.down = Some(Down::new(cx.now.mono, send, may_pause, first));
         }
         self.settle_initial(cx, pid, track);
+        cx.arm_timer(self.key, Some(pid), Timer::Bind, BIND);
         self.schedule_negotiation(cx, pid);
         self.weigh_demand(cx, track);
     }
 
     /// Dual-connection clients need a connection for what they receive. False when there is none to be had.
     pub(crate) fn ensure_subscriber(&mut self, cx: &mut Cx<'_>, pid: Pid) -> bool {
-        let (room, shard) = (self.key, self.shard);
+        let (room, shard, sync) = (self.key, self.shard, self.syncs_streams());
         let Some(p) = self.get_mut(pid) else { return false };
         if p.single_pc || p.subscriber.is_some() {
             return true;
@@ -252,9 +284,12 @@ impl Room {
                 cx.command(shard, Command::OpenDataChannel { id: link.id, channel });
             }
         }
+        let mut quirks = p.client.quirks();
+        // Streams that belong together must not change their name within a section.
+        quirks.reuse_sections &= !(sync && p.client.syncs_streams());
         let offerer = Offerer::new(OffererConfig {
             codecs: cx.codecs.clone(),
-            quirks: p.client.quirks(),
+            quirks,
             session_id: cx.rng.random::<u64>() >> 2,
             first_offer_id: cx.rng.random_range(2..=257),
         });
@@ -325,36 +360,130 @@ impl Room {
         mid: Mid,
         payloads: Vec<NegotiatedPayload>,
     ) {
-        let (room, shard) = (self.key, self.shard);
-        let source = self.owner(track).and_then(|o| self.get(o)?.tracks.get(track).map(|t| t.config.id));
+        let shard = self.shard;
         let Some(p) = self.get_mut(pid) else { return };
+        let Some(down) = p.subscriptions.get_mut(track).and_then(|s| s.down.as_mut()) else { return };
+        let accepted = Accepted { mid, payloads };
+        if down.accepted.as_ref() != Some(&accepted) {
+            down.accepted = Some(accepted);
+            if let Some(old) = down.bound.take() {
+                cx.routes.downs.remove(&old.id);
+                cx.command(shard, Command::RemoveDownTrack { id: old.id });
+            }
+        }
+        self.route(cx, pid, track);
+    }
+
+    /// Connects a subscription the client has accepted with the codec it should get.
+    pub(super) fn route(&mut self, cx: &mut Cx<'_>, pid: Pid, track: &str) {
+        let (room, shard) = (self.key, self.shard);
+        let Some(t) = self.published(track) else { return };
+        let down = self.get(pid).and_then(|p| p.subscriptions.get(track)?.down.as_ref());
+        let Some(accepted) = down.and_then(|d| d.accepted.as_ref()) else { return };
+        let Some(way) = t.choose(cx.codecs, &accepted.payloads) else {
+            self.codec_unsupported(cx, pid, track);
+            return;
+        };
+        let trailers = !t.info.packet_trailer_features.is_empty();
+        let Some(p) = self.get_mut(pid) else { return };
+        let strip_trailer = trailers && !p.client.reads_trailers();
         let Some(transport) = p.media_link().map(|l| l.id) else { return };
         let Some(down) = p.subscriptions.get_mut(track).and_then(|s| s.down.as_mut()) else { return };
-        let Some(source) = source else { return };
-        if down.bound.as_ref().is_some_and(|b| b.mid == mid && b.payloads == payloads) {
+        let Some(accepted) = &down.accepted else { return };
+        let same_codec = down.codec.replace(way.codec) == Some(way.codec);
+        if down.bound.as_ref().map(|b| b.source) == way.source {
+            if !same_codec {
+                self.weigh_demand(cx, track);
+            }
             return;
         }
+        let first = down.bound.is_none();
         if let Some(old) = down.bound.take() {
             cx.routes.downs.remove(&old.id);
             cx.command(shard, Command::RemoveDownTrack { id: old.id });
         }
-        let id = cx.ids.down_track();
-        cx.routes.downs.insert(id, (room, pid, key(track)));
-        let config = DownTrackConfig {
-            id,
-            transport,
-            source,
-            mid,
-            ssrc: down.send.ssrc,
-            rtx_ssrc: down.send.rtx_ssrc,
-            cname: down.send.cname.clone(),
-            payload_types: super::track::payload_types(&payloads),
-            settings: down.settings,
+        if let Some(source) = way.source {
+            let id = cx.ids.down_track();
+            cx.routes.downs.insert(id, (room, pid, key(track)));
+            let config = DownTrackConfig {
+                id,
+                transport,
+                source,
+                mid: accepted.mid,
+                ssrc: down.send.ssrc,
+                rtx_ssrc: down.send.rtx_ssrc,
+                cname: down.send.cname.clone(),
+                payload_types: super::track::payload_types(&accepted.payloads),
+                settings: down.settings,
+                strip_trailer,
+            };
+            down.bound = Some(Bound { id, source });
+            cx.command(shard, Command::AddDownTrack(config));
+            if first {
+                self.notice_subscriber(cx, pid, track);
+                self.send_current_state(cx, pid, track);
+            }
+        }
+        self.weigh_demand(cx, track);
+    }
+
+    /// Tells a client of subscriptions that should have begun by now. They stay wanted.
+    pub(crate) fn give_up_bindings(&mut self, cx: &mut Cx<'_>, pid: Pid) {
+        let (room, now) = (self.key, cx.now.mono);
+        let Some(p) = self.get_mut(pid) else { return };
+        let active_at = p.active_at;
+        let mut next: Option<Instant> = None;
+        let mut failed = Vec::new();
+        for (track, s) in &mut p.subscriptions {
+            let Some(down) = s.down.as_mut().filter(|d| d.bound.is_none() && !d.failed) else { continue };
+            // Before its connection is up nothing can begin.
+            let due = active_at.unwrap_or(now).max(down.since) + BIND;
+            if due > now {
+                next = Some(next.map_or(due, |n| n.min(due)));
+                continue;
+            }
+            down.failed = true;
+            let codec = down.accepted.is_some();
+            failed.push((track.to_string(), codec));
+        }
+        for (track_sid, codec) in failed {
+            // It was accepted in a codec that the publisher was asked for and does not send.
+            let err =
+                if codec { SubscriptionError::SeCodecUnsupported } else { SubscriptionError::SeUnknown };
+            let response = SubscriptionResponse { track_sid, err: err as i32 };
+            p.send(cx, signal_response::Message::SubscriptionResponse(response));
+        }
+        if let Some(at) = next {
+            cx.set_timer(room, Some(pid), Timer::Bind, at.saturating_duration_since(now));
+        }
+    }
+
+    /// Whether a participant may receive one more track of this kind.
+    fn has_place(&self, cx: &Cx<'_>, pid: Pid, kind: MediaKind) -> bool {
+        let max = match kind {
+            MediaKind::Video => cx.config.limits.subscriptions_video,
+            MediaKind::Audio => cx.config.limits.subscriptions_audio,
         };
-        down.bound = Some(Bound { id, mid, payloads });
-        cx.command(shard, Command::AddDownTrack(config));
-        self.notice_subscriber(cx, pid, track);
-        self.send_current_state(cx, pid, track);
+        let Some(p) = self.get(pid).filter(|_| max != 0) else { return true };
+        p.subscriptions.values().filter(|s| s.down.as_ref().is_some_and(|d| d.send.kind == kind)).count()
+            < max
+    }
+
+    /// A place may have become free for a subscription that waits for one.
+    pub(super) fn fill_places(&mut self, cx: &mut Cx<'_>, pid: Pid) {
+        let limits = &cx.config.limits;
+        if limits.subscriptions_video == 0 && limits.subscriptions_audio == 0 {
+            return;
+        }
+        let Some(p) = self.get(pid) else { return };
+        let waiting = p.subscriptions.iter().filter(|(_, s)| s.down.is_none());
+        let mut waiting: Vec<(Instant, Sid)> = waiting.map(|(t, s)| (s.wanted_at, t.clone())).collect();
+        waiting.sort_unstable();
+        for (_, track) in waiting {
+            if self.owner(&track).is_some() {
+                self.reconcile(cx, pid, &track);
+            }
+        }
     }
 
     /// The client has no codec for a track.

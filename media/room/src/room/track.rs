@@ -2,8 +2,8 @@
 
 use crate::ids::{Pid, Sid};
 use bedrud_rtp::{Codec, MediaKind, Mid};
-use bedrud_sdp::{CodecSpec, NegotiatedPayload, OfferedStream, PublishChoice};
-use bedrud_sfu::{PayloadType, UpLayer, UpTrackConfig};
+use bedrud_sdp::{CodecSpec, CodecTable, NegotiatedPayload, OfferedStream, PublishChoice};
+use bedrud_sfu::{PayloadType, UpLayer, UpTrackConfig, UpTrackId};
 use livekit_protocol::{
     AudioTrackFeature, TimedVersion, TrackInfo, TrackType, UpdateTrackSettings, VideoQuality,
 };
@@ -15,6 +15,8 @@ use std::collections::BTreeSet;
 pub(crate) struct Pending {
     pub(crate) cid: String,
     pub(crate) info: TrackInfo,
+    /// Set when this is a further codec of the published track `info.sid`.
+    pub(crate) adds: Option<Codec>,
 }
 
 /// A media section somebody sends on without having announced a track.
@@ -31,15 +33,16 @@ pub(crate) struct Published {
     pub(crate) cid: String,
     pub(crate) info: TrackInfo,
     pub(crate) kind: MediaKind,
-    pub(crate) config: UpTrackConfig,
-    /// Codec in use: the first negotiated one until the first packet tells.
-    pub(crate) codec: CodecSpec,
+    /// In the codec the publisher prefers.
+    pub(crate) primary: Feed,
+    /// The same in other codecs, for those who cannot take the first.
+    pub(crate) backups: Vec<Feed>,
+    /// Everyone who can gets the first backup instead of the preferred codec.
+    pub(crate) regressed: bool,
     /// Participants with a subscription, carried or not.
     pub(crate) subscribers: BTreeSet<Pid>,
     /// `track_subscribed` was sent.
     pub(crate) noticed: bool,
-    /// Its first packet has arrived.
-    pub(crate) heard: bool,
     /// Its audio levels are known.
     pub(crate) metered: bool,
     pub(crate) dynacast: Dynacast,
@@ -49,11 +52,32 @@ pub(crate) struct Published {
     pub(crate) score: Option<f32>,
 }
 
+/// A track in one codec, as it arrives on one media section.
+#[derive(Debug, Clone)]
+pub(crate) struct Feed {
+    pub(crate) config: UpTrackConfig,
+    /// Codec in use: the first negotiated one until the first packet tells.
+    pub(crate) codec: CodecSpec,
+    /// Its first packet has arrived.
+    pub(crate) heard: bool,
+}
+
+/// Highest quality wanted of each codec, the preferred one first; `None` for nothing at all.
+pub(crate) type Demand = Vec<(Codec, Option<VideoQuality>)>;
+
 /// What the publisher was told to send.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Dynacast {
-    /// Highest quality enabled, inner `None` for nothing at all. Outer `None` until the first message.
-    pub(crate) told: Option<Option<VideoQuality>>,
+    /// `None` until the first message.
+    pub(crate) told: Option<Demand>,
+}
+
+/// A codec in which a subscriber can have a track.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Way {
+    pub(crate) codec: Codec,
+    /// `None` while the publisher does not send it.
+    pub(crate) source: Option<UpTrackId>,
 }
 
 impl Pending {
@@ -62,14 +86,16 @@ impl Pending {
     }
 
     pub(crate) fn has_cid(&self, id: &str) -> bool {
-        self.cid == id || self.info.codecs.iter().any(|c| c.cid == id)
+        self.cid == id || self.adds.is_none() && self.info.codecs.iter().any(|c| c.cid == id)
     }
 
     /// How to answer the section this track comes on.
     pub(crate) fn choice(&self) -> PublishChoice {
         let has = |f: AudioTrackFeature| self.info.audio_features.contains(&(f as i32));
         PublishChoice {
-            codec: self.info.codecs.first().and_then(|c| Codec::from_name(&c.mime_type)),
+            codec: self
+                .adds
+                .or_else(|| self.info.codecs.first().and_then(|c| Codec::from_name(&c.mime_type))),
             stereo: self.info.stereo || has(AudioTrackFeature::TfStereo),
             dtx: !(self.info.disable_dtx || has(AudioTrackFeature::TfNoDtx)),
             red: !self.info.disable_red,
@@ -80,6 +106,57 @@ impl Pending {
 impl Published {
     pub(crate) fn sid(&self) -> &str {
         &self.info.sid
+    }
+
+    /// Every codec in which it arrives.
+    pub(crate) fn feeds(&self) -> impl Iterator<Item = &Feed> {
+        std::iter::once(&self.primary).chain(&self.backups)
+    }
+
+    pub(crate) fn feed_mut(&mut self, id: UpTrackId) -> Option<&mut Feed> {
+        std::iter::once(&mut self.primary).chain(&mut self.backups).find(|f| f.config.id == id)
+    }
+
+    /// Codecs announced besides the preferred one, arriving or not.
+    pub(crate) fn backup_codecs(&self) -> impl Iterator<Item = Codec> {
+        self.info.codecs.iter().skip(1).filter_map(|c| Codec::from_name(&c.mime_type))
+    }
+
+    /// Parameter sets of a backup codec that may be sent to a subscriber.
+    fn backup_specs(&self, table: &CodecTable, codec: Codec) -> Vec<CodecSpec> {
+        match self.backups.iter().find(|f| f.codec.codec == codec) {
+            Some(feed) => vec![feed.codec],
+            None => table.variants(codec),
+        }
+    }
+
+    /// Codecs to offer to subscribers: those that may yet arrive too, so that nothing is renegotiated when they do.
+    pub(crate) fn send_codecs(&self, table: &CodecTable) -> Vec<CodecSpec> {
+        let mut all = vec![self.primary.codec];
+        all.extend(self.backup_codecs().flat_map(|c| table.variants(c)));
+        table.subscribe_codecs(&all, self.encrypted())
+    }
+
+    /// The codec for a subscriber that accepts these payload types; `None` when there is none.
+    pub(crate) fn choose(&self, table: &CodecTable, accepted: &[NegotiatedPayload]) -> Option<Way> {
+        let first = Way { codec: self.primary.codec.codec, source: Some(self.primary.config.id) };
+        if self.backup_codecs().next().is_none() {
+            return Some(first);
+        }
+        let takes = |specs: &[CodecSpec]| accepted.iter().any(|p| specs.contains(&p.spec()));
+        let first = takes(&[self.primary.codec]).then_some(first);
+        let mut backups = self.backup_codecs().filter(|c| takes(&self.backup_specs(table, *c)));
+        let backup = backups.next().map(|codec| {
+            let feed = self.backups.iter().find(|f| f.codec.codec == codec);
+            Way { codec, source: feed.map(|f| f.config.id) }
+        });
+        if self.regressed { backup.or(first) } else { first.or(backup) }
+    }
+
+    /// How to answer the section of one of its codecs.
+    pub(crate) fn choice(&self, mid: Mid) -> PublishChoice {
+        let backup = self.backups.iter().find(|f| f.config.mid == mid).map(|f| f.codec.codec);
+        Pending { cid: String::new(), info: self.info.clone(), adds: backup }.choice()
     }
 
     pub(crate) fn encrypted(&self) -> bool {
@@ -201,21 +278,20 @@ pub(crate) fn payload_types(payloads: &[NegotiatedPayload]) -> Vec<PayloadType> 
     payloads.iter().map(one).collect()
 }
 
-/// Writes into the track's description what its media section tells.
+/// Writes into the track's description what the media section of one of its codecs tells.
 pub(crate) fn describe_media(
     info: &mut TrackInfo,
+    index: usize,
     mid: Mid,
     stream: &OfferedStream,
     codec: Codec,
     cid: &str,
 ) {
     let mid = mid.to_string();
-    info.mid.clone_from(&mid);
-    codec.mime_type().clone_into(&mut info.mime_type);
     let layers = up_layers(stream);
     let svc = info
         .codecs
-        .first()
+        .get(index)
         .is_some_and(|c| c.video_layer_mode == video_layer::Mode::MultipleSpatialLayersPerStream as i32);
     let fill = |list: &mut Vec<livekit_protocol::VideoLayer>| {
         for (i, layer) in (0i32..).zip(list.iter_mut()) {
@@ -228,15 +304,19 @@ pub(crate) fn describe_media(
             }
         }
     };
-    fill(&mut info.layers);
-    if let Some(first) = info.codecs.first_mut() {
-        first.mid = mid;
-        codec.mime_type().clone_into(&mut first.mime_type);
-        fill(&mut first.layers);
+    if index == 0 {
+        info.mid.clone_from(&mid);
+        codec.mime_type().clone_into(&mut info.mime_type);
+        fill(&mut info.layers);
+    }
+    if let Some(entry) = info.codecs.get_mut(index) {
+        entry.mid = mid;
+        codec.mime_type().clone_into(&mut entry.mime_type);
+        fill(&mut entry.layers);
         if let Some(id) = &stream.track_id
             && id != cid
         {
-            first.sdp_cid.clone_from(id);
+            entry.sdp_cid.clone_from(id);
         }
     }
 }

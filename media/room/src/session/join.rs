@@ -1,6 +1,6 @@
 //! A participant joins.
 
-use crate::context::Cx;
+use crate::context::{Cx, wire_codecs};
 use crate::ids::{Pid, sid};
 use crate::io::{ConnId, Output};
 use crate::join_params::JoinParams;
@@ -60,7 +60,8 @@ impl Room {
             ping_timeout: seconds(cx.config.timeouts.ping_timeout),
             ping_interval: seconds(cx.config.timeouts.ping_interval),
             sif_trailer: self.sif_trailer.clone(),
-            enabled_publish_codecs: cx.wire_codecs(),
+            client_configuration: p.client.device().configuration(),
+            enabled_publish_codecs: wire_codecs(&p.client.publish_codecs(cx.codecs)),
             fast_publish: p.permission.can_publish && !p.tcp_only,
             ..JoinResponse::default()
         };

@@ -1,5 +1,6 @@
 //! Signalling sessions: one participant's conversation with the server.
 
+mod backup;
 mod join;
 mod leave;
 mod negotiate;

@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 struct Plan {
     ended: Vec<Sid>,
+    /// Further codecs of tracks that go on without them.
+    ended_backups: Vec<(Sid, Mid)>,
     continued: BTreeMap<Mid, Sid>,
     started: BTreeMap<Mid, Pending>,
 }
@@ -47,12 +49,14 @@ impl Room {
         for track in &plan.ended {
             self.unpublish(cx, pid, track);
         }
+        for (track, mid) in &plan.ended_backups {
+            self.drop_backup(cx, pid, track, *mid);
+        }
         let Some(p) = self.get_mut(pid) else { return };
         let mut choices: AnswerChoices = plan.started.iter().map(|(mid, t)| (*mid, t.choice())).collect();
         for (mid, track) in &plan.continued {
             if let Some(t) = p.tracks.get(track) {
-                let as_pending = Pending { cid: String::new(), info: t.info.clone() };
-                choices.insert(*mid, as_pending.choice());
+                choices.insert(*mid, t.choice(*mid));
             }
         }
         let Some(local) = p.publisher.link.as_ref().map(|l| l.local(cx)) else { return };
@@ -116,7 +120,7 @@ impl Room {
         }
         for (mid, section) in received {
             if let Some(track) = plan.continued.get(&mid) {
-                self.update_section(cx, pid, track, &section);
+                self.update_section(cx, pid, (track, mid), &section);
             } else if let Some(pending) = plan.started.remove(&mid) {
                 self.publish(cx, pid, Match { pending, mid, section });
             } else if let Some(p) = self.get_mut(pid) {
@@ -154,8 +158,14 @@ impl Room {
 fn plan(p: &mut Participant, offer: &Offer) -> Plan {
     let mut plan = Plan::default();
     let present: Vec<Mid> = offer.sections.iter().filter(|s| s.sends.is_some()).map(|s| s.mid).collect();
-    let ended = p.tracks.iter().filter(|(_, t)| !present.contains(&t.config.mid));
-    plan.ended.extend(ended.map(|(sid, _)| sid.clone()));
+    for (sid, t) in &p.tracks {
+        if present.contains(&t.primary.config.mid) {
+            let gone = t.backups.iter().map(|f| f.config.mid).filter(|mid| !present.contains(mid));
+            plan.ended_backups.extend(gone.map(|mid| (sid.clone(), mid)));
+        } else {
+            plan.ended.push(sid.clone());
+        }
+    }
     p.unmatched.retain(|mid, _| present.contains(mid));
     // Names first: a track whose id the client's stack changed must not take the place of one that kept it.
     let mut open = Vec::new();
@@ -163,15 +173,18 @@ fn plan(p: &mut Participant, offer: &Offer) -> Plan {
         let Some(stream) = &section.sends else { continue };
         let id = stream.track_id.as_deref().unwrap_or_default();
         if let Some(track) = p.track_on(section.mid) {
-            let same = p
-                .tracks
-                .get(&track)
+            let known = p.tracks.get(&track);
+            let same = known
                 .is_some_and(|t| t.cid == id || t.info.codecs.iter().any(|c| c.cid == id || c.sdp_cid == id));
             if !section.started || same {
                 plan.continued.insert(section.mid, track);
                 continue;
             }
-            plan.ended.push(track);
+            if known.is_some_and(|t| t.primary.config.mid == section.mid) {
+                plan.ended.push(track);
+            } else {
+                plan.ended_backups.push((track, section.mid));
+            }
         }
         match take_pending(p, |t| t.kind() == section.kind && t.has_cid(id)) {
             Some(pending) => drop(plan.started.insert(section.mid, pending)),
@@ -179,7 +192,8 @@ fn plan(p: &mut Participant, offer: &Offer) -> Plan {
         }
     }
     for (mid, kind) in open {
-        if let Some(pending) = take_pending(p, |t| t.kind() == kind) {
+        let track = take_pending(p, |t| t.kind() == kind && t.adds.is_none());
+        if let Some(pending) = track.or_else(|| take_pending(p, |t| t.kind() == kind)) {
             plan.started.insert(mid, pending);
         }
     }

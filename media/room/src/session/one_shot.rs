@@ -226,10 +226,15 @@ impl Room {
         let sections = one_shot.sections.iter().filter(|(mid, (source, _))| open(mid, *source));
         let missing: Vec<_> =
             sections.map(|(mid, s)| (*mid, s.clone(), one_shot.stereo.contains(mid))).collect();
+        let enabled = p.client.publish_codecs(cx.codecs);
         for (mid, (source, section), stereo) in missing {
             let request = request(mid, source, &section, stereo);
-            let info = describe(cx.config, cx.rng, &request);
-            self.publish(cx, pid, Match { pending: Pending { cid: request.cid, info }, mid, section });
+            let info = describe(&enabled, cx.rng, &request);
+            self.publish(
+                cx,
+                pid,
+                Match { pending: Pending { cid: request.cid, info, adds: None }, mid, section },
+            );
         }
     }
 

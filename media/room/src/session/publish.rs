@@ -24,6 +24,10 @@ impl Room {
             self.respond(cx, pid, reason, text, Request::AddTrack(request));
             return;
         }
+        if !request.sid.is_empty() {
+            self.add_codec(cx, pid, request);
+            return;
+        }
         let busy =
             p.pending.iter().any(|t| t.cid == request.cid) || p.tracks.values().any(|t| t.cid == request.cid);
         if busy {
@@ -36,11 +40,17 @@ impl Room {
 
     /// Confirms a track; its media may already be there.
     fn accept_track(&mut self, cx: &mut Cx<'_>, pid: Pid, request: &AddTrackRequest) {
-        let info = describe(cx.config, cx.rng, request);
+        let Some(p) = self.get(pid) else { return };
+        let info = describe(&p.client.publish_codecs(cx.codecs), cx.rng, request);
+        self.await_media(cx, pid, Pending { cid: request.cid.clone(), info, adds: None });
+    }
+
+    /// Confirms what was added; its media section is found now or with a later offer.
+    pub(super) fn await_media(&mut self, cx: &mut Cx<'_>, pid: Pid, pending: Pending) {
         let Some(p) = self.get_mut(pid) else { return };
-        let response = TrackPublishedResponse { cid: request.cid.clone(), track: Some(info.clone()) };
+        let (cid, track) = (pending.cid.clone(), Some(pending.info.clone()));
+        let response = TrackPublishedResponse { cid, track };
         p.send(cx, signal_response::Message::TrackPublished(response));
-        let pending = Pending { cid: request.cid.clone(), info };
         let mut waiting = p.unmatched.iter().filter(|(_, u)| u.kind == pending.kind());
         let named =
             waiting.clone().find(|(_, u)| u.stream.track_id.as_ref().is_some_and(|id| pending.has_cid(id)));
@@ -93,7 +103,7 @@ impl Room {
         change: impl FnOnce(&mut TrackInfo),
     ) -> bool {
         let Some(p) = self.get_mut(pid) else { return true };
-        if let Some(pending) = p.pending.iter_mut().find(|t| t.info.sid == track) {
+        if let Some(pending) = p.pending.iter_mut().find(|t| t.adds.is_none() && t.info.sid == track) {
             change(&mut pending.info);
             return true;
         }
@@ -118,9 +128,6 @@ fn refuse(p: &Participant, config: &HubConfig, r: &AddTrackRequest) -> Option<(R
     if !r.sid.is_empty() && !p.tracks.contains_key(&*r.sid) {
         return Some((Reason::NotFound, "track not found"));
     }
-    if !r.sid.is_empty() {
-        return Some((Reason::UnsupportedType, "backup codecs are not enabled"));
-    }
     let too_long = r.cid.is_empty() || r.cid.len() > 256 || r.name.len() > 256 || r.stream.len() > 256;
     if too_long || r.layers.len() > 8 || r.simulcast_codecs.len() > 8 || r.encoded_len() > MAX_REQUEST {
         return Some((Reason::LimitExceeded, "a field of the request is too long"));
@@ -137,12 +144,12 @@ fn refuse(p: &Participant, config: &HubConfig, r: &AddTrackRequest) -> Option<(R
 }
 
 /// The track as announced, before its media is known.
-pub(super) fn describe(config: &HubConfig, rng: &mut StdRng, r: &AddTrackRequest) -> TrackInfo {
+pub(super) fn describe(enabled: &[Codec], rng: &mut StdRng, r: &AddTrackRequest) -> TrackInfo {
     let kind = if r.r#type == TrackType::Video as i32 { TrackType::Video } else { TrackType::Audio };
     let source = TrackSource::try_from(r.source).unwrap_or_default();
     let mut layers = r.layers.clone();
     layers.sort_by_key(|l| l.quality);
-    let codecs = describe_codecs(config, kind, r, &layers);
+    let codecs = describe_codecs(enabled, kind, r, &layers);
     let svc = codecs
         .first()
         .is_some_and(|c| c.video_layer_mode == video_layer::Mode::MultipleSpatialLayersPerStream as i32);
@@ -188,7 +195,7 @@ pub(super) fn describe(config: &HubConfig, rng: &mut StdRng, r: &AddTrackRequest
 }
 
 fn describe_codecs(
-    config: &HubConfig,
+    enabled: &[Codec],
     kind: TrackType,
     r: &AddTrackRequest,
     layers: &[VideoLayer],
@@ -196,19 +203,15 @@ fn describe_codecs(
     use video_layer::Mode;
     let media =
         if kind == TrackType::Audio { bedrud_rtp::MediaKind::Audio } else { bedrud_rtp::MediaKind::Video };
-    let fallback = config.codecs.iter().copied().find(|c| c.kind() == media);
+    let fallback = enabled.iter().copied().find(|c| c.kind() == media && *c != Codec::Red);
     let mut out: Vec<SimulcastCodecInfo> = Vec::new();
     for wanted in &r.simulcast_codecs {
-        let enabled =
-            Codec::from_name(&wanted.codec).filter(|c| c.kind() == media && config.codecs.contains(c));
-        let Some(codec) = enabled.or(fallback) else { continue };
+        let usable = Codec::from_name(&wanted.codec).filter(|c| c.kind() == media && enabled.contains(c));
+        let Some(codec) = usable.or(fallback) else { continue };
         if out.iter().any(|c| c.mime_type == codec.mime_type()) {
             continue;
         }
-        let svc = matches!(codec, Codec::Vp9 | Codec::Av1);
-        let default = if svc { Mode::MultipleSpatialLayersPerStream } else { Mode::OneSpatialLayerPerStream };
-        let mode =
-            Mode::try_from(wanted.video_layer_mode).ok().filter(|m| *m != Mode::Unused).unwrap_or(default);
+        let mode = layer_mode(codec, wanted.video_layer_mode);
         let mut own = if wanted.layers.is_empty() { layers.to_vec() } else { wanted.layers.clone() };
         own.sort_by_key(|l| l.quality);
         own.truncate(8);
@@ -229,6 +232,14 @@ fn describe_codecs(
         });
     }
     out
+}
+
+/// How the layers of a codec come, unless the client says.
+pub(super) fn layer_mode(codec: Codec, said: i32) -> video_layer::Mode {
+    use video_layer::Mode;
+    let svc = matches!(codec, Codec::Vp9 | Codec::Av1);
+    let default = if svc { Mode::MultipleSpatialLayersPerStream } else { Mode::OneSpatialLayerPerStream };
+    Mode::try_from(said).ok().filter(|m| *m != Mode::Unused).unwrap_or(default)
 }
 
 fn unique(list: &[i32]) -> Vec<i32> {

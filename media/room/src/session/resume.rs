@@ -66,7 +66,7 @@ impl Room {
         if p.client.knows_reconnect() {
             let reconnect = ReconnectResponse {
                 ice_servers: cx.config.ice_servers.clone(),
-                client_configuration: None,
+                client_configuration: p.client.device().configuration(),
                 server_info: Some(cx.server_info()),
                 last_message_seq: p.data.last_seq,
             };

@@ -35,6 +35,7 @@ impl Room {
     fn activate(&mut self, cx: &mut Cx<'_>, pid: Pid) {
         let Some(p) = self.get_mut(pid) else { return };
         p.state = State::Active;
+        p.active_at = Some(cx.now.mono);
         p.touch();
         let participant = p.info(&cx.config.region);
         let auto = p.auto_subscribe && p.permission.can_subscribe;

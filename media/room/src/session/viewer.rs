@@ -6,7 +6,7 @@ use crate::one_shot::PlayWish;
 use crate::room::{Participant, Place, Room};
 use crate::timers::Timer;
 use bedrud_rtp::{Codec, MediaKind};
-use bedrud_sdp::{AnsweredSection, CodecSpec, NegotiatedPayload, Offer, SendTrack};
+use bedrud_sdp::{AnsweredSection, CodecSpec, CodecTable, NegotiatedPayload, Offer, SendTrack};
 use livekit_protocol::TrackSource;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -36,7 +36,8 @@ struct OnShow {
     owner: Pid,
     identity: String,
     kind: MediaKind,
-    codec: CodecSpec,
+    /// Everything it may be sent in.
+    codecs: Vec<CodecSpec>,
     muted: bool,
     /// Loudness, in eighths. A publisher that sends no audio levels counts as barely audible all the time.
     level: u8,
@@ -57,11 +58,9 @@ impl Viewer {
 
 impl Slot {
     fn takes(&self, track: &OnShow) -> bool {
-        let payloads = &self.place.payloads;
-        let opus = || payloads.iter().any(|p| p.codec == Codec::Opus);
         self.place.send.kind == track.kind
             && !self.refused.contains(&track.track)
-            && (payloads.iter().any(|p| p.spec() == track.codec) || track.codec.codec == Codec::Red && opus())
+            && self.place.payloads.iter().any(|p| track.codecs.contains(&p.spec()))
     }
 }
 
@@ -69,7 +68,7 @@ impl Room {
     /// Gives every section the player receives on a stream of its own before the offer is answered.
     pub(super) fn prepare_viewer(&mut self, cx: &mut Cx<'_>, pid: Pid, offer: &Offer) {
         let published: Vec<CodecSpec> =
-            self.participants.values().flat_map(|p| p.tracks.values().map(|t| t.codec)).collect();
+            self.participants.values().flat_map(|p| p.tracks.values().map(|t| t.primary.codec)).collect();
         let room_sid = self.info.sid.clone();
         let Some(p) = self.get_mut(pid) else { return };
         let mut numbers: BTreeMap<MediaKind, u32> = BTreeMap::new();
@@ -113,7 +112,7 @@ impl Room {
         }
         viewer.slots.retain(|s| !s.place.payloads.is_empty());
         self.viewers.insert(pid);
-        let shown = self.on_show();
+        let shown = self.on_show(cx.codecs);
         self.fill_viewer(cx, pid, &shown);
     }
 
@@ -125,7 +124,7 @@ impl Room {
     }
 
     pub(crate) fn fill_viewers(&mut self, cx: &mut Cx<'_>) {
-        let shown = self.on_show();
+        let shown = self.on_show(cx.codecs);
         for pid in self.viewers.iter().copied().collect::<Vec<_>>() {
             self.fill_viewer(cx, pid, &shown);
         }
@@ -142,7 +141,7 @@ impl Room {
     }
 
     /// Tracks anybody may see. Encrypted ones are of no use without the key.
-    fn on_show(&self) -> Vec<OnShow> {
+    fn on_show(&self, table: &CodecTable) -> Vec<OnShow> {
         let visible = self.participants.values().filter(|p| !p.hidden());
         let tracks = visible.flat_map(|p| p.tracks.iter().map(move |(sid, t)| (p, sid, t)));
         let show = |(p, sid, t): (&Participant, &Sid, &crate::room::Published)| {
@@ -152,17 +151,17 @@ impl Room {
             } else if t.metered {
                 if speech { p.speaking } else { 0 }
             } else {
-                u8::from(t.heard)
+                u8::from(t.primary.heard)
             };
             OnShow {
                 track: sid.clone(),
                 owner: p.pid,
                 identity: p.identity().to_owned(),
                 kind: t.kind,
-                codec: t.codec,
+                codecs: t.send_codecs(table),
                 muted: t.info.muted,
                 level,
-                order: t.config.id.0,
+                order: t.primary.config.id.0,
             }
         };
         tracks.filter(|(_, _, t)| !t.encrypted()).map(show).collect()

@@ -27,6 +27,8 @@ pub struct Client {
     pub refused: Option<bedrud_room::JoinError>,
     pub tokens: Vec<bedrud_room::Claims>,
     pub refuse_video: bool,
+    /// Names of video codecs it has not.
+    pub lacks: &'static [&'static str],
     /// Does not answer offers and requirements.
     pub mute_negotiation: bool,
     pub publisher: Option<TransportId>,
@@ -46,7 +48,7 @@ impl Client {
                 self.receiving.clone_from(&offer.mid_to_track_id);
                 self.last_server_sdp.clone_from(&offer.sdp);
                 if !self.mute_negotiation {
-                    let sdp = sdp::answer(&offer.sdp, "suba", self.refuse_video);
+                    let sdp = self.own(sdp::answer(&offer.sdp, "suba", self.refuse_video));
                     let answer = SessionDescription {
                         r#type: "answer".into(),
                         sdp,
@@ -99,9 +101,13 @@ impl Client {
     /// A publisher offer of the present sections.
     pub fn offer(&mut self) -> Request {
         self.next_offer_id += 1;
-        let sdp = sdp::offer(&self.ufrag, &self.sections);
+        let sdp = self.own(sdp::offer(&self.ufrag, &self.sections));
         let id = self.next_offer_id;
         Request::Offer(SessionDescription { r#type: "offer".into(), sdp, id, ..Default::default() })
+    }
+
+    fn own(&self, sdp: String) -> String {
+        self.lacks.iter().fold(sdp, |sdp, codec| sdp::without(&sdp, codec))
     }
 
     pub fn take(&mut self) -> Vec<Message> {

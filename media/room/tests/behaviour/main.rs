@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, missing_docs, reason = "tests")]
 #![allow(deprecated, reason = "deprecated fields are part of what older clients read")]
 
+mod backup;
 mod chaos;
 mod client;
 mod data;

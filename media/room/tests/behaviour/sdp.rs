@@ -16,11 +16,12 @@ const AUDIO: &str = "m=audio 9 UDP/TLS/RTP/SAVPF 111 63 0\r\nc=IN IP4 0.0.0.0\r\
     a=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\na=rtpmap:63 red/48000/2\r\n\
     a=fmtp:63 111/111\r\na=rtpmap:0 PCMU/8000\r\n\
     a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\na=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n";
-const VIDEO: &str = "m=video 9 UDP/TLS/RTP/SAVPF 96 97 108 109\r\nc=IN IP4 0.0.0.0\r\na=rtcp-mux\r\n\
+const VIDEO: &str = "m=video 9 UDP/TLS/RTP/SAVPF 96 97 108 109 98 99\r\nc=IN IP4 0.0.0.0\r\na=rtcp-mux\r\n\
     a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\na=rtcp-fb:96 transport-cc\r\n\
     a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n\
     a=rtpmap:108 H264/90000\r\na=fmtp:108 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\n\
     a=rtcp-fb:108 nack\r\na=rtpmap:109 rtx/90000\r\na=fmtp:109 apt=108\r\n\
+    a=rtpmap:98 VP9/90000\r\na=fmtp:98 profile-id=0\r\na=rtcp-fb:98 nack\r\na=rtpmap:99 rtx/90000\r\na=fmtp:99 apt=98\r\n\
     a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\na=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n\
     a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n";
 
@@ -93,6 +94,49 @@ pub fn answer(offer: &str, ufrag: &str, refuse_video: bool) -> String {
                 out += "\r\n";
             }
         }
+    }
+    out
+}
+
+/// The description as a client without this codec would write it.
+pub fn without(sdp: &str, codec: &str) -> String {
+    let map = |l: &str| {
+        l.strip_prefix("a=rtpmap:").and_then(|r| r.split_once(' ')).map(|(p, n)| (p.to_owned(), n.to_owned()))
+    };
+    let mut gone: Vec<String> = Vec::new();
+    for line in sdp.lines() {
+        if let Some((pt, name)) = map(line)
+            && name.starts_with(codec)
+        {
+            gone.push(pt);
+        }
+    }
+    let repairs = sdp.lines().filter_map(|l| {
+        let (pt, apt) = l.strip_prefix("a=fmtp:")?.split_once(" apt=")?;
+        gone.iter().any(|g| g == apt).then(|| pt.to_owned())
+    });
+    let repairs: Vec<String> = repairs.collect();
+    gone.extend(repairs);
+    let of_gone = |line: &str| {
+        ["a=rtpmap:", "a=fmtp:", "a=rtcp-fb:"].iter().any(|p| {
+            let pt = line.strip_prefix(p).and_then(|r| r.split(' ').next());
+            pt.is_some_and(|pt| gone.iter().any(|g| g == pt))
+        })
+    };
+    let mut out = String::new();
+    for line in sdp.lines().filter(|l| !of_gone(l)) {
+        if line.starts_with("m=video") {
+            let kept: Vec<&str> = line
+                .split(' ')
+                .enumerate()
+                .filter(|(i, t)| *i < 3 || !gone.iter().any(|g| g == t))
+                .map(|(_, t)| t)
+                .collect();
+            out += &kept.join(" ");
+        } else {
+            out += line;
+        }
+        out += "\r\n";
     }
     out
 }

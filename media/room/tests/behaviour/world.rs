@@ -30,6 +30,7 @@ pub struct World {
 /// How a client joins.
 #[derive(Clone)]
 pub struct Join {
+    pub lacks: &'static [&'static str],
     pub grant: VideoGrant,
     pub params: JoinParams,
     pub offer: bool,
@@ -47,7 +48,7 @@ pub fn join(single: bool) -> Join {
     };
     let params = JoinParams { single_pc: single, auto_subscribe: true, client_info, ..JoinParams::default() };
     let grant = VideoGrant { room_join: true, room: "room".into(), ..VideoGrant::default() };
-    Join { grant, params, offer: single }
+    Join { lacks: &[], grant, params, offer: single }
 }
 
 impl Join {
@@ -58,6 +59,11 @@ impl Join {
 
     pub fn with(mut self, change: impl FnOnce(&mut JoinParams)) -> Self {
         change(&mut self.params);
+        self
+    }
+
+    pub fn lacking(mut self, codecs: &'static [&'static str]) -> Self {
+        self.lacks = codecs;
         self
     }
 
@@ -110,6 +116,7 @@ impl World {
             conn: Some(conn),
             single_pc: how.params.single_pc,
             ufrag: format!("u{name}1"),
+            lacks: how.lacks,
             ..Client::default()
         };
         let mut params = how.params;

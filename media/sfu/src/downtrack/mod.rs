@@ -6,6 +6,7 @@ pub(crate) mod map;
 pub(crate) mod payload;
 pub(crate) mod report;
 pub(crate) mod selector;
+pub(crate) mod trailer;
 pub(crate) mod write;
 
 use crate::arena::Key;
@@ -55,6 +56,7 @@ pub(crate) struct DownTrack {
     pub(crate) cname: String,
     pub(crate) payload_types: Vec<PayloadType>,
     pub(crate) settings: DownTrackSettings,
+    pub(crate) strip_trailer: bool,
     pub(crate) video: bool,
     pub(crate) clock_rate: u32,
     pub(crate) forwarder: Forwarder,
@@ -127,6 +129,7 @@ impl DownTrack {
             cname: config.cname,
             payload_types: config.payload_types,
             settings: config.settings,
+            strip_trailer: config.strip_trailer,
             video,
             clock_rate,
             forwarder,

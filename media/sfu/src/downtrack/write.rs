@@ -2,6 +2,7 @@
 
 use super::forwarder::Outgoing;
 use super::payload::{PtOut, red_primary};
+use super::trailer::without_trailer;
 use super::{DownTrack, Queued};
 use crate::upstream::ring::Slot;
 use bedrud_rtp::sniff::{Descriptor, RewrittenDescriptor, Vp8Patch, Vp9Patch};
@@ -101,6 +102,9 @@ pub(crate) fn write_packet(
                 return None;
             };
             payload = primary;
+        }
+        if down.strip_trailer {
+            payload = without_trailer(payload, slot.marker || out.marker);
         }
         if rtx.is_some() {
             arena.extend_from_slice(&(out.seq as u16).to_be_bytes());

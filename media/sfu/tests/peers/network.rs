@@ -234,6 +234,7 @@ impl Network {
             cname: "someone".to_owned(),
             payload_types: Self::payload_types(),
             settings: DownTrackSettings { paused: false, max_spatial: 2, max_temporal: 3, may_pause: true },
+            strip_trailer: false,
         }));
     }
 

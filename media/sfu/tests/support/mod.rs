@@ -85,6 +85,7 @@ pub fn audio_down(slot: u32, source: UpTrackId) -> DownTrackConfig {
         cname: "cname".to_owned(),
         payload_types: vec![publisher::audio_pt(111, bedrud_rtp::Codec::Opus, true)],
         settings: DownTrackSettings { paused: false, max_spatial: 0, max_temporal: 0, may_pause: true },
+        strip_trailer: false,
     }
 }
 
@@ -188,6 +189,7 @@ impl World {
             cname: "cname".to_owned(),
             payload_types: pts,
             settings: DownTrackSettings { paused: false, max_spatial: 2, max_temporal: 3, may_pause: true },
+            strip_trailer: false,
         }));
         id
     }

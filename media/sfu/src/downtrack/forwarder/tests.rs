@@ -51,6 +51,18 @@ fn nothing_passes_before_a_key_frame_of_a_wanted_layer() {
 }
 
 #[test]
+fn a_stream_taken_over_from_another_track_goes_on_in_time() {
+    let t = crate::test_clock();
+    let mut f = forwarder(0);
+    let last = f.on_packet(t, &packet(0, 10, 1000, true, 0, 5)).unwrap();
+    let mut next = Forwarder::new(true, 90_000, START, None);
+    next.continue_from(f.last().unwrap());
+    next.set_target(Some(0));
+    let out = next.on_packet(t + Duration::from_millis(200), &packet(0, 900, 77, true, 0, 3)).unwrap();
+    assert_eq!((out.seq, out.timestamp), (last.seq + 1, last.timestamp.wrapping_add(18_000)));
+}
+
+#[test]
 fn sender_reports_align_the_clocks_of_layers() {
     let t = crate::test_clock();
     let mut f = forwarder(1);
