@@ -10,3 +10,4 @@ pub mod livekit;
 pub mod observe;
 pub mod server;
 pub mod ui;
+pub mod webhooks;

@@ -41,6 +41,9 @@ pub struct LiveKitArgs {
     /// Region told to clients. Also: LIVEKIT_REGION.
     #[arg(long, value_name = "NAME")]
     region: Option<String>,
+    /// Folder for the outbox of webhooks, which is all that is ever written. Also: BEDRUD_DATA. Default: ./data
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &LiveKitArgs, context: &Context) -> anyhow::Result<()> {
@@ -59,7 +62,8 @@ pub(super) fn run(args: &LiveKitArgs, context: &Context) -> anyhow::Result<()> {
     let json = context.json;
     let banner = banner(&settings);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(media_only::run(settings, |addresses| started(addresses, &banner, json)))
+    let data = super::data_folder(args.data.as_deref());
+    runtime.block_on(media_only::run(settings, &data, |addresses| started(addresses, &banner, json)))
 }
 
 fn flags(args: &LiveKitArgs) -> Vec<(&'static str, String, String)> {

@@ -5,10 +5,11 @@ mod livekit;
 mod output;
 mod run;
 mod version;
+mod webhooks;
 
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// A meeting platform in one process: web app, API, accounts and media server.
@@ -37,6 +38,9 @@ pub enum Command {
     /// Check, show or explain the configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Look at webhooks that were given up, and send them again.
+    #[command(subcommand)]
+    Webhooks(webhooks::WebhooksCommand),
     /// Print the version.
     Version,
 }
@@ -77,6 +81,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Run(args) => run::run(&args, &context),
         Command::Livekit(args) => livekit::run(&args, &context),
         Command::Config(command) => config::run(&command, &context),
+        Command::Webhooks(command) => webhooks::run(&command, &context),
         Command::Version => version::run(&context),
     }
 }
@@ -107,6 +112,12 @@ impl Context {
     ) -> anyhow::Result<crate::config::Loaded<crate::config::Config>> {
         crate::config::load(self.config_path().as_deref(), &env, flags)
     }
+}
+
+/// Data folder of commands that read no configuration of the platform.
+fn data_folder(flag: Option<&Path>) -> PathBuf {
+    let named = || env("BEDRUD_DATA").filter(|v| !v.is_empty()).map(PathBuf::from);
+    flag.map(Path::to_path_buf).or_else(named).unwrap_or_else(|| PathBuf::from("data"))
 }
 
 fn env(name: &str) -> Option<String> {

@@ -175,6 +175,11 @@ pub fn check(config: &Config) -> Vec<Problem> {
             break;
         }
     }
+    for url in &config.livekit.webhook.urls {
+        if let Err(message) = crate::webhooks::Endpoint::parse(url) {
+            refuse("livekit.webhook.urls", message, "e.g. https://example.org/livekit/events");
+        }
+    }
     if config.auth.token_duration == 0 {
         refuse("auth.tokenDuration", "must be at least 1 hour", "the usual value is 24");
     }

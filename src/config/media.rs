@@ -8,6 +8,7 @@ use super::problem::{Problem, Problems};
 use super::room_presets::RoomConfigurations;
 use super::setting::{Scalar, section};
 use super::value::{Secret, SecretMap, Unread};
+use super::webhook::Webhook;
 use super::{Loaded, load};
 use bedrud_media::Codec;
 use std::net::IpAddr;
@@ -43,8 +44,8 @@ section! {
         limit: MediaLimits = MediaLimits::default(), "limit", env [];
         /// Read over.
         redis: Unread = Unread, "redis", env [], inert;
-        /// Read over.
-        webhook: Unread = Unread, "webhook", env [], inert;
+        /// Receivers of events.
+        webhook: Webhook = Webhook::default(), "webhook", env [];
         /// Read over.
         turn: Unread = Unread, "turn", env [], inert;
         /// Read over.
@@ -207,8 +208,8 @@ section! {
         create_room_timeout: Unread = Unread, "create_room_timeout", env [], inert;
         /// Read over.
         create_room_attempts: Unread = Unread, "create_room_attempts", env [], inert;
-        /// Read over.
-        enable_full_room_in_webhooks: Unread = Unread, "enable_full_room_in_webhooks", env [], inert;
+        /// Webhooks about tracks carry the whole room, not only its name.
+        enable_full_room_in_webhooks: bool = false, "enable_full_room_in_webhooks", env [];
         /// Read over.
         update_batch_target_size: Unread = Unread, "update_batch_target_size", env [], inert;
         /// Named room settings for `room_preset` and `roomPreset`.
@@ -393,6 +394,11 @@ pub fn read(
             problems.push(Problem::whole(key, "must be IP addresses", "use addresses, not names"));
         }
     }
+    for url in &loaded.config.webhook.urls {
+        if let Err(message) = crate::webhooks::Endpoint::parse(url) {
+            problems.push(Problem::whole("webhook.urls", message, "e.g. https://example.org/livekit/events"));
+        }
+    }
     if problems.is_empty() { Ok(loaded) } else { Err(Problems(problems)) }
 }
 
@@ -461,6 +467,31 @@ turn:
         assert_eq!(config.rtc.tcp_port, Some(7999));
         assert_eq!(config.rtc.udp_port.0, Some(7882));
         assert_eq!(config.rtc.node_ip.len(), 2);
+    }
+
+    #[test]
+    fn webhooks_are_read_from_the_file_and_the_environment() {
+        let text = r#"
+webhook:
+  api_key: APIabc
+  urls:
+    - https://a.example/hook
+  url_notifier: {num_workers: 4, queue_size: 100}
+  resource_url_notifier: {max_age: 1h, max_depth: 500}
+  filter_params:
+    exclude_events: [track_published, track_unpublished]
+room: {enable_full_room_in_webhooks: true}
+"#;
+        let webhook = parse(text, &[]).unwrap().config.webhook;
+        assert_eq!((webhook.api_key.as_str(), webhook.urls.len()), ("APIabc", 1));
+        assert_eq!(webhook.resource_url_notifier.max_age.0, Some(std::time::Duration::from_secs(3600)));
+        assert_eq!((webhook.resource_url_notifier.max_depth, webhook.url_notifier.num_workers), (500, 4));
+        assert_eq!(webhook.filter_params.exclude_events.len(), 2);
+        let env = [("LIVEKIT_WEBHOOK_URLS", "http://a/1, http://b/2"), ("LIVEKIT_WEBHOOK_API_KEY", "k")];
+        let webhook = parse("", &env).unwrap().config.webhook;
+        assert_eq!((webhook.urls.len(), webhook.api_key.as_str()), (2, "k"));
+        let error = parse("webhook: {urls: [example.org]}\n", &[]).unwrap_err();
+        assert!(error.contains("webhook.urls: must begin with http"), "{error}");
     }
 
     #[test]

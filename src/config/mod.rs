@@ -13,6 +13,7 @@ pub mod room_presets;
 pub mod sections;
 pub mod setting;
 pub mod value;
+pub mod webhook;
 
 pub use load::Loaded;
 pub use problem::{Problem, Problems, Source};

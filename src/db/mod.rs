@@ -27,6 +27,7 @@ mod tests;
 mod tls;
 mod types;
 pub mod users;
+pub mod webhooks;
 mod writer;
 
 pub use config::{DatabaseConfig, PostgresConfig, SslMode};

@@ -140,6 +140,25 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::Ts;
+    webhook_deliveries (id) {
+        id -> BigInt,
+        event_id -> Text,
+        event -> Text,
+        url -> Text,
+        room -> Text,
+        body -> Text,
+        state -> Text,
+        attempts -> BigInt,
+        next_at -> Ts,
+        last_error -> Text,
+        created_at -> Ts,
+        updated_at -> Ts,
+    }
+}
+
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(blocked_refresh_tokens -> users (user_id));
 diesel::joinable!(user_preferences -> users (user_id));
@@ -156,4 +175,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     rooms,
     room_participants,
     settings,
+    webhook_deliveries,
 );

@@ -1,26 +1,37 @@
 //! `bedrud livekit`: the media server without the platform, run the way `livekit-server` is.
 
 use super::edge::Edge;
+use super::webhooks::{self, Outbox};
 use super::{listen, media, router};
 use crate::config::Server;
 use crate::config::media::MediaConfig;
 use crate::livekit::LiveKit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
 /// Key and secret of `--dev`.
 pub const DEV_KEYS: (&str, &str) = ("devkey", "secret");
 
-/// Runs until a signal. `ready` is told the addresses that are listened on.
+/// Runs until a signal. `ready` is told the addresses that are listened on. Without webhooks nothing is written; with
+/// them their outbox is in the folder `data`.
 ///
 /// # Errors
 /// What cannot be started: no keys, ports taken.
-pub async fn run(mut settings: MediaConfig, ready: impl FnOnce(&[SocketAddr])) -> anyhow::Result<()> {
+pub async fn run(
+    mut settings: MediaConfig,
+    data: &Path,
+    ready: impl FnOnce(&[SocketAddr]),
+) -> anyhow::Result<()> {
     if settings.development && settings.keys.0.is_empty() && settings.key_file.as_os_str().is_empty() {
         let (key, secret) = DEV_KEYS;
         settings.keys.0.insert(key.to_owned(), crate::config::Secret::new(secret));
     }
     let keys = media::keys(&settings)?;
     let edge = Edge::new(&Server::default())?;
+    let hooks = match webhooks::of_media(&settings, &keys)? {
+        Some(settings) => Some((settings, Outbox::open(data).await?)),
+        None => None,
+    };
 
     let ips = bind_ips(&settings);
     let mut listeners = Vec::new();
@@ -38,6 +49,12 @@ pub async fn run(mut settings: MediaConfig, ready: impl FnOnce(&[SocketAddr])) -
         }
     }
     let sfu = media::start(&settings, SocketAddr::new(media_ip(&ips), port))?;
+    let hooks = match hooks {
+        Some((settings, outbox)) => {
+            Some((webhooks::start(settings, outbox.store.clone(), &sfu).await?, outbox))
+        }
+        None => None,
+    };
     if let Some(tcp_port) = settings.rtc.tcp_port.filter(|p| *p != port) {
         for ip in &ips {
             listeners.push(listen::bind(SocketAddr::new(*ip, tcp_port))?);
@@ -56,7 +73,12 @@ pub async fn run(mut settings: MediaConfig, ready: impl FnOnce(&[SocketAddr])) -
     }
     drop(routes);
     ready(&addresses);
-    edge.run_until_signal(sfu).await
+    let ended = edge.run_until_signal(sfu).await;
+    if let Some((hooks, outbox)) = hooks {
+        hooks.stop(webhooks::GRACE).await;
+        outbox.store.close().await;
+    }
+    ended
 }
 
 /// Addresses to listen on: those of the configuration, loopback in development mode, else all.

@@ -1,6 +1,7 @@
 //! The listener: one TCP port for HTTP, WebSocket, TLS and ICE.
 
 pub mod client_ip;
+pub mod clock;
 pub mod cors;
 pub mod data_dir;
 pub mod edge;
@@ -18,3 +19,4 @@ pub mod settings;
 pub mod shutdown;
 pub mod stream;
 pub mod tls;
+pub mod webhooks;

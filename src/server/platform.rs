@@ -3,11 +3,11 @@
 use super::data_dir::DataDir;
 use super::edge::Edge;
 use super::health::{Probe, unix_seconds};
-use super::{health, http, listen, media, presence, router, secrets, settings, tls};
-use crate::api::{self, AppParts, AppState, Clock, Entropy, MediaControl};
+use super::{clock, health, http, listen, media, presence, router, secrets, settings, tls, webhooks};
+use crate::api::{self, AppParts, AppState, Entropy, MediaControl};
 use crate::auth::media_token::ApiKeys;
 use crate::config::Config;
-use crate::db::{DatabaseConfig, Moment, Store};
+use crate::db::{DatabaseConfig, Store};
 use crate::domain::{Platform, housekeeping, live, setup};
 use crate::livekit::LiveKit;
 use crate::ui;
@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
@@ -82,6 +82,10 @@ pub async fn run(mut config: Config, ready: impl FnOnce(&Started)) -> anyhow::Re
     let (stop_presence, stopped) = oneshot::channel();
     let presence = presence::follow(Arc::clone(app.platform()), sfu.clone(), sfu.events(), stopped);
     let presence = tokio::spawn(presence);
+    let hooks = match webhooks::of_platform(&config, &media_settings)? {
+        Some(settings) => Some(webhooks::start(settings, app.platform().store.clone(), &sfu).await?),
+        None => None,
+    };
     let housekeeper = tokio::spawn(keep_house(Arc::clone(app.platform())));
     let token = setup::new_token(app.platform()).await?;
 
@@ -115,12 +119,15 @@ pub async fn run(mut config: Config, ready: impl FnOnce(&Started)) -> anyhow::Re
     if tokio::time::timeout(Duration::from_secs(2), presence).await.is_err() {
         tracing::warn!("the last presence changes were not stored");
     }
+    if let Some(hooks) = hooks {
+        hooks.stop(webhooks::GRACE).await;
+    }
     app.platform().store.close().await;
     ended
 }
 
 /// An empty database file that only its owner can read; SQLite gives its other files the same rights.
-fn create_private(path: &Path) -> std::io::Result<()> {
+pub(super) fn create_private(path: &Path) -> std::io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
@@ -132,7 +139,7 @@ fn platform(config: &Config, store: Store, sfu: &Sfu) -> anyhow::Result<AppParts
     Ok(AppParts {
         store,
         settings: settings::of(config),
-        clock: Clock::new(|| Moment::from_micros(unix_micros())),
+        clock: clock::system(),
         entropy: Entropy::from_seed(secrets::random_bytes()?),
         media: Arc::new(media),
     })
@@ -213,10 +220,4 @@ fn redirect_port(config: &Config, edge: &Edge, https_port: u16) {
     if let Err(error) = served {
         tracing::warn!("no redirect from plain HTTP: {error:#} (server.httpPort)");
     }
-}
-
-#[allow(clippy::disallowed_methods, reason = "the server is the edge")]
-fn unix_micros() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

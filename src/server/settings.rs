@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// Largest number of participants when the configuration says 0.
 const MAX_PARTICIPANTS: u32 = 1000;
-/// Roots that `sslmode: verify-full` trusts, where distributions keep them.
+/// Root certificates, where distributions keep them.
 const ROOT_CERTIFICATES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
@@ -61,8 +61,7 @@ pub fn database(config: &Config) -> anyhow::Result<DatabaseConfig> {
     let db = &config.database;
     let ssl = match db.sslmode.as_str() {
         "require" => SslMode::Require,
-        "verify-ca" | "verify-full" => match ROOT_CERTIFICATES.iter().map(PathBuf::from).find(|p| p.exists())
-        {
+        "verify-ca" | "verify-full" => match system_roots() {
             Some(roots) => SslMode::VerifyFull(roots),
             None => {
                 bail!("database.sslmode: {} needs root certificates (install ca-certificates)", db.sslmode)
@@ -83,6 +82,12 @@ pub fn database(config: &Config) -> anyhow::Result<DatabaseConfig> {
             n => n as usize,
         },
     })))
+}
+
+/// The system's bundle of root certificates.
+#[must_use]
+pub fn system_roots() -> Option<PathBuf> {
+    ROOT_CERTIFICATES.iter().map(PathBuf::from).find(|path| path.exists())
 }
 
 /// Origins beside our own that the web app talks to: a media address elsewhere.

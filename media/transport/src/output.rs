@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 /// Why a transport ended without being asked to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CloseReason {
-    /// The client closed DTLS.
+    /// The client closed DTLS or SCTP.
     ClosedByPeer,
     /// ICE or DTLS never completed, or the path stayed silent beyond the limit.
     TimedOut,

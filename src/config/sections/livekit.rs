@@ -27,5 +27,19 @@ section! {
         external: bool = false, "external", env ["LIVEKIT_EXTERNAL"];
         /// Address told to media clients, comma list for IPv4 and IPv6. Default: the addresses of this host.
         node_ip: Vec<String> = Vec::new(), "nodeIP", env ["LIVEKIT_NODE_IP"];
+        /// Who is told what happens in rooms, in LiveKit's format, signed with apiKey.
+        webhook: Webhook = Webhook::default(), "webhook", env [];
+    }
+}
+
+section! {
+    /// Webhooks in LiveKit's format.
+    pub struct Webhook {
+        /// Addresses that events are posted to.
+        urls: Vec<String> = Vec::new(), "urls", env ["LIVEKIT_WEBHOOK_URLS"];
+        /// Send only these events, e.g. [room_started, room_finished]. Empty: all.
+        include_events: Vec<String> = Vec::new(), "includeEvents", env ["LIVEKIT_WEBHOOK_INCLUDE_EVENTS"];
+        /// Send all events but these. Unused when includeEvents is set.
+        exclude_events: Vec<String> = Vec::new(), "excludeEvents", env ["LIVEKIT_WEBHOOK_EXCLUDE_EVENTS"];
     }
 }

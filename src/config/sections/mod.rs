@@ -13,7 +13,7 @@ pub use access::{Cors, LogFormat, LogLevel, Logger, RateLimit};
 pub use auth::{Auth, OAuthProvider};
 pub use chat::{Chat, Recording, S3, UploadBackend, Uploads};
 pub use database::{Database, DatabaseType};
-pub use livekit::LiveKit;
+pub use livekit::{LiveKit, Webhook};
 pub use mail::{Email, EmailTemplates, Queue};
 pub use server::{Acme, CertAlgorithm, Limits, Server};
 pub use webxdc::{Gallery, UploadPolicy, WebXdc};

@@ -1,6 +1,6 @@
 // Starts the real binary on a free loopback port and stops it again.
 import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -39,7 +39,7 @@ class Server {
   async start() {
     this.logFile = path.join(outDir, `${this.name}-${this.port}.log`);
     const log = createWriteStream(this.logFile, { flags: 'a' });
-    this.child = spawn(binary, this.args, {
+    this.child = spawn(this.binary ?? binary, this.args, {
       cwd: this.dataDir,
       env: { ...process.env, BEDRUD_LOG: process.env.BEDRUD_LOG ?? 'info', ...this.env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -115,5 +115,36 @@ export async function startLivekit() {
     health: '/',
     dataDir,
   });
+  return server.start();
+}
+
+/** Keys of `startLivekitWith`. */
+export const configuredKeys = { key: 'APIe2e', secret: '0123456789abcdef0123456789abcdef' };
+
+/**
+ * The media server with LiveKit's YAML: `settings` are the lines beyond ports and keys. E2E_LIVEKIT_BIN runs another
+ * server's binary on the same file, for comparing behaviours.
+ */
+export async function startLivekitWith(settings) {
+  const dataDir = await mkdtemp(path.join(tmpdir(), 'bedrud-e2e-'));
+  const [port, tcp, udp] = [await freePort(), await freePort(), await freePort()];
+  const { key, secret } = configuredKeys;
+  const file = path.join(dataDir, 'livekit.yaml');
+  await writeFile(file, `port: ${port}
+bind_addresses: [127.0.0.1]
+keys: {${key}: ${secret}}
+rtc: {tcp_port: ${tcp}, udp_port: ${udp}, node_ip: 127.0.0.1, enable_loopback_candidate: true}
+${settings}
+`);
+  const other = process.env.E2E_LIVEKIT_BIN;
+  const server = new Server({
+    name: 'livekit-with',
+    args: [...(other ? [] : ['livekit']), '--config', file],
+    env: { BEDRUD_DATA: path.join(dataDir, 'data') },
+    port,
+    health: '/',
+    dataDir,
+  });
+  Object.assign(server, { binary: other, external: Boolean(other) });
   return server.start();
 }

@@ -138,10 +138,8 @@ impl Transport {
                     self.outputs.push_back(TransportOutput::Data { channel, bytes: Bytes::from(data.data) });
                 }
             }
-            Event::Closed => {
-                let by_peer = self.tee.with(|t| t.peer_closed);
-                return Some(if by_peer { CloseReason::ClosedByPeer } else { CloseReason::TimedOut });
-            }
+            // `close_notify`, or the end of the SCTP association: libwebrtc aborts it before it says goodbye elsewhere.
+            Event::Closed => return Some(CloseReason::ClosedByPeer),
             _ => {}
         }
         None
