@@ -60,4 +60,4 @@ setup-test:
 	@$(MAKE) --no-print-directory frontend/node_modules/.package-lock.json tests/e2e/node_modules/.package-lock.json
 
 clean: ## Remove build results (not data)
-	rm -rf target frontend/dist frontend/node_modules tests/e2e/node_modules tests/e2e/out .venv
+	rm -rf target frontend/dist frontend/node_modules tests/e2e/node_modules tests/e2e/out .venv .venv-agents

@@ -33,11 +33,14 @@ if [ ${#packages[@]} -gt 0 ]; then
 fi
 
 if [ "$what" = test ]; then
-  stamp=.venv/.requirements
-  if ! cmp -s tests/e2e/py/requirements.txt "$stamp" 2>/dev/null; then
-    echo "setup: Python environment with the LiveKit SDK"
-    python3 -m venv .venv
-    .venv/bin/pip install -q --disable-pip-version-check -r tests/e2e/py/requirements.txt
-    cp tests/e2e/py/requirements.txt "$stamp"
-  fi
+  # Two environments: the agents framework wants an older SDK than the tests of the SDK itself.
+  python_env() { # directory, requirements
+    cmp -s "$2" "$1/.requirements" 2>/dev/null && return
+    echo "setup: Python environment $1 from $2"
+    python3 -m venv "$1"
+    "$1/bin/pip" install -q --disable-pip-version-check -r "$2"
+    cp "$2" "$1/.requirements"
+  }
+  python_env .venv tests/e2e/py/requirements.txt
+  python_env .venv-agents tests/e2e/py/agents-requirements.txt
 fi

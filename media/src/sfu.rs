@@ -8,10 +8,11 @@ use crate::session::Session;
 use crate::stats::SfuStats;
 use bedrud_net::{AdoptError, EventSink, MediaNet, candidate_ips};
 use bedrud_room::{
-    ConnId, Hub, JoinError, JoinParams, OneShotRequest, OneShotResult, RoomEvent, ServiceError,
+    ConnId, Hub, JoinError, JoinParams, Limits, OneShotRequest, OneShotResult, RoomEvent, ServiceError,
     ServiceErrorCode, ServiceRequest, ServiceResponse,
 };
 use bedrud_transport::TransportContext;
+use livekit_protocol::ServerInfo;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,6 +38,9 @@ struct Inner {
     session_queue: usize,
     udp_candidates: Vec<SocketAddr>,
     tcp_candidates: Vec<SocketAddr>,
+    server: ServerInfo,
+    limits: Limits,
+    auto_create: bool,
 }
 
 impl Sfu {
@@ -68,6 +72,8 @@ impl Sfu {
         config.hub.shards = net.shards();
         let mut secret = [0u8; 32];
         secret.copy_from_slice(hub_seed);
+        let (server, limits) = (config.hub.server_info(), config.hub.limits.clone());
+        let auto_create = config.hub.auto_create;
         let hub = Hub::new(config.hub, secret);
 
         let (requests, request_queue) = mpsc::channel(config.request_queue.max(1));
@@ -91,6 +97,9 @@ impl Sfu {
             session_queue: config.session_queue.max(1),
             udp_candidates,
             tcp_candidates,
+            server,
+            limits,
+            auto_create,
         })))
     }
 
@@ -186,6 +195,24 @@ impl Sfu {
     #[must_use]
     pub fn local_candidates(&self) -> (&[SocketAddr], &[SocketAddr]) {
         (&self.0.udp_candidates, &self.0.tcp_candidates)
+    }
+
+    /// What clients are told about this server.
+    #[must_use]
+    pub fn server_info(&self) -> ServerInfo {
+        self.0.server.clone()
+    }
+
+    /// Size limits of what clients and callers send.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Whether rooms come into being when they are first asked for.
+    #[must_use]
+    pub fn auto_create(&self) -> bool {
+        self.0.auto_create
     }
 
     /// What is held now; `None` after the end.

@@ -1,11 +1,13 @@
 //! LiveKit's HTTP surface: signalling sockets and the server API, as unmodified SDKs expect them.
 
+mod agents;
 mod auth;
 mod rtc;
 mod socket;
 mod twirp;
 mod whip;
 
+use self::agents::Agents;
 use crate::auth::media_token::{self, ApiKeys, Claims};
 use crate::domain::{Platform, rooms};
 use crate::server::health::unix_seconds;
@@ -36,13 +38,15 @@ struct Inner {
     max_body: usize,
     guard: Guard,
     platform: Option<Arc<Platform>>,
+    agents: Agents,
 }
 
 impl LiveKit {
-    /// `max_body` limits the bodies of server API calls, bytes.
+    /// `max_body` limits the bodies of server API calls, bytes. Must be called on a Tokio runtime, which the dispatcher
+    /// of agents runs on.
     #[must_use]
     pub fn new(sfu: Sfu, keys: ApiKeys, max_body: usize, guard: Guard) -> Self {
-        Self(Arc::new(Inner { sfu, keys, max_body, guard, platform: None }))
+        Self::with(sfu, keys, max_body, guard, None)
     }
 
     /// As [`LiveKit::new`], with a platform whose bans and ended rooms count at each connect.
@@ -54,7 +58,12 @@ impl LiveKit {
         guard: Guard,
         platform: Arc<Platform>,
     ) -> Self {
-        Self(Arc::new(Inner { sfu, keys, max_body, guard, platform: Some(platform) }))
+        Self::with(sfu, keys, max_body, guard, Some(platform))
+    }
+
+    fn with(sfu: Sfu, keys: ApiKeys, max_body: usize, guard: Guard, platform: Option<Arc<Platform>>) -> Self {
+        let agents = Agents::start(&sfu, keys.clone(), guard.clone());
+        Self(Arc::new(Inner { sfu, keys, max_body, guard, platform, agents }))
     }
 
     /// Asks the platform again, because a token outlives a ban and the end of a room. Who may enter a private room was
@@ -105,6 +114,7 @@ impl LiveKit {
         Router::new()
             .route("/rtc", get(rtc::socket_v0))
             .route("/rtc/v1", get(rtc::socket_v1))
+            .route("/agent", get(agents::connect))
             .route("/twirp/{service}/{method}", post(twirp::call).fallback(twirp::bad_route))
             .layer(DefaultBodyLimit::max(self.0.max_body))
             .layer(cors())

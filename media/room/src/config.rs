@@ -1,7 +1,8 @@
 //! Settings of the control plane.
 
+use crate::context::PROTOCOL_VERSION;
 use bedrud_rtp::Codec;
-use livekit_protocol::{IceServer, RoomConfiguration};
+use livekit_protocol::{IceServer, RoomConfiguration, ServerInfo};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -168,6 +169,19 @@ impl HubConfig {
             region: String::new(),
             node_id: String::new(),
             version: COMPATIBLE_VERSION.to_owned(),
+        }
+    }
+
+    /// What clients and agent workers are told about this server.
+    #[must_use]
+    pub fn server_info(&self) -> ServerInfo {
+        ServerInfo {
+            version: self.version.clone(),
+            protocol: PROTOCOL_VERSION,
+            region: self.region.clone(),
+            node_id: self.node_id.clone(),
+            agent_protocol: 1,
+            ..ServerInfo::default()
         }
     }
 }

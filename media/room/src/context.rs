@@ -126,14 +126,7 @@ impl Cx<'_> {
     }
 
     pub(crate) fn server_info(&self) -> ServerInfo {
-        ServerInfo {
-            version: self.config.version.clone(),
-            protocol: PROTOCOL_VERSION,
-            region: self.config.region.clone(),
-            node_id: self.config.node_id.clone(),
-            agent_protocol: 1,
-            ..ServerInfo::default()
-        }
+        self.config.server_info()
     }
 
     /// Every enabled codec, as shown in the description of a room.

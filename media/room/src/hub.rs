@@ -372,6 +372,7 @@ impl Hub {
             ServiceRequest::UpdateSubscriptions(r) => &r.room,
             ServiceRequest::SendData(r) => &r.room,
             ServiceRequest::UpdateRoomMetadata(r) => &r.room,
+            ServiceRequest::GetConfiguration(name) => name,
         };
         if let ServiceRequest::SendData(r) = &request
             && !matches!(r.nonce.len(), 0 | 16)

@@ -245,6 +245,8 @@ pub enum ServiceRequest {
     UpdateSubscriptions(proto::UpdateSubscriptionsRequest),
     SendData(proto::SendDataRequest),
     UpdateRoomMetadata(proto::UpdateRoomMetadataRequest),
+    /// Not in LiveKit's service: how the room of this name is configured now.
+    GetConfiguration(String),
 }
 
 /// Result of a [`ServiceRequest`].
@@ -258,6 +260,8 @@ pub enum ServiceResponse {
     Participant(Box<proto::ParticipantInfo>),
     /// ListParticipants.
     Participants(Vec<proto::ParticipantInfo>),
+    /// GetConfiguration.
+    Configuration(Box<proto::RoomConfiguration>),
     /// MutePublishedTrack; `None` when the track is unknown.
     Track(Option<Box<proto::TrackInfo>>),
     /// Everything else.

@@ -21,6 +21,8 @@ pub(super) enum Code {
     Unauthenticated,
     /// The state does not allow it.
     FailedPrecondition,
+    /// A limit is reached.
+    ResourceExhausted,
     /// Known, but not offered.
     Unimplemented,
     /// A service that is not part of this server, or one that is stopping.
@@ -38,6 +40,7 @@ impl Code {
             Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
             Self::Unauthenticated => ("unauthenticated", StatusCode::UNAUTHORIZED),
             Self::FailedPrecondition => ("failed_precondition", StatusCode::PRECONDITION_FAILED),
+            Self::ResourceExhausted => ("resource_exhausted", StatusCode::TOO_MANY_REQUESTS),
             Self::Unimplemented => ("unimplemented", StatusCode::NOT_IMPLEMENTED),
             Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),

@@ -1,5 +1,7 @@
 //! The server API over Twirp: `POST /twirp/livekit.<Service>/<Method>`.
 
+mod agent_dispatch;
+mod agent_fields;
 mod codec;
 mod error;
 mod fields;
@@ -20,12 +22,8 @@ use codec::Encoding;
 use serde::Deserialize;
 
 /// Services of the protocol that this server does not have.
-const ABSENT: [(&str, &str); 4] = [
-    ("livekit.Egress", "egress"),
-    ("livekit.Ingress", "ingress"),
-    ("livekit.SIP", "SIP"),
-    ("livekit.AgentDispatchService", "agent dispatch"),
-];
+const ABSENT: [(&str, &str); 3] =
+    [("livekit.Egress", "egress"), ("livekit.Ingress", "ingress"), ("livekit.SIP", "SIP")];
 
 #[derive(Deserialize)]
 pub(super) struct Token {
@@ -62,17 +60,17 @@ pub(super) async fn call(
         let text = format!("{name} is not part of this server");
         return TwirpError::new(Code::Unavailable, text).into_response();
     }
-    if service != "livekit.RoomService" {
-        return no_route(&service, &method).into_response();
-    }
     let encoding = match Encoding::of(&headers) {
         Ok(encoding) => encoding,
         Err(error) => return error.into_response(),
     };
-    match room_service::call(&livekit, &method, encoding, claims.as_ref(), &body).await {
-        Ok(response) => response,
-        Err(error) => error.into_response(),
-    }
+    let (claims, body) = (claims.as_ref(), body.as_ref());
+    let answer = match service.as_str() {
+        "livekit.RoomService" => room_service::call(&livekit, &method, encoding, claims, body).await,
+        agent_dispatch::NAME => agent_dispatch::call(&livekit, &method, encoding, claims, body).await,
+        _ => Err(no_route(&service, &method)),
+    };
+    answer.unwrap_or_else(axum::response::IntoResponse::into_response)
 }
 
 fn no_route(service: &str, method: &str) -> TwirpError {

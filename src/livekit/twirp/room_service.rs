@@ -116,6 +116,8 @@ fn answer(method: &str, encoding: Encoding, response: ServiceResponse) -> Result
             let track = track.map(|t| *t);
             encoding.encode(&proto::MuteRoomTrackResponse { track }, fields::MUTED)
         }
+        // No method asks for it.
+        ServiceResponse::Configuration(config) => encoding.encode(&*config, fields::EMPTY),
         // All these messages are empty, so one stands for all of them.
         ServiceResponse::Done => {
             tracing::trace!(method, "done");

@@ -51,6 +51,9 @@ impl Room {
                 self.send_room_update(cx);
                 Ok(ServiceResponse::Room(self.info()))
             }
+            ServiceRequest::GetConfiguration(_) => {
+                Ok(ServiceResponse::Configuration(Box::new(self.configuration())))
+            }
             ServiceRequest::CreateRoom(_) | ServiceRequest::ListRooms(_) => {
                 Err(invalid("not a request about a room"))
             }

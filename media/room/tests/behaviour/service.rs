@@ -3,12 +3,25 @@ use bedrud_room::{ServiceErrorCode, ServiceRequest, ServiceResponse};
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
     CreateRoomRequest, DeleteRoomRequest, DisconnectReason, ListParticipantsRequest, ListRoomsRequest,
-    MuteRoomTrackRequest, RoomParticipantIdentity, SendDataRequest, UpdateParticipantRequest,
-    UpdateRoomMetadataRequest, UpdateSubscriptionsRequest,
+    MuteRoomTrackRequest, RoomAgentDispatch, RoomParticipantIdentity, SendDataRequest,
+    UpdateParticipantRequest, UpdateRoomMetadataRequest, UpdateSubscriptionsRequest,
 };
 
 fn who(identity: &str) -> RoomParticipantIdentity {
     RoomParticipantIdentity { room: "room".into(), identity: identity.into(), ..Default::default() }
+}
+
+#[test]
+fn the_configuration_of_a_room_can_be_asked_for() {
+    let mut w = World::new();
+    let agent = RoomAgentDispatch { agent_name: "helper".into(), ..Default::default() };
+    let request =
+        CreateRoomRequest { name: "room".into(), agents: vec![agent.clone()], ..Default::default() };
+    w.service(ServiceRequest::CreateRoom(Box::new(request))).unwrap();
+    let ask = |name: &str| ServiceRequest::GetConfiguration(name.into());
+    let Ok(ServiceResponse::Configuration(config)) = w.service(ask("room")) else { panic!("configuration") };
+    assert_eq!(config.agents, [agent]);
+    assert_eq!(w.service(ask("other")).unwrap_err().code, ServiceErrorCode::NotFound);
 }
 
 #[test]
