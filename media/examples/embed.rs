@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut session = sfu.join(params).await?;
     while let Ok(Some(output)) = tokio::time::timeout(Duration::from_millis(300), session.recv()).await {
         match output {
-            SessionOutput::Message(response) => match response.message {
+            SessionOutput::Message(response) => match response.into_response().message {
                 Some(Message::Join(join)) => println!("joined, server {}", join.server_version),
                 Some(Message::Offer(offer)) => println!("offer:\n{}", offer.sdp),
                 other => println!("{other:?}"),

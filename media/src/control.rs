@@ -272,6 +272,11 @@ impl Control {
     fn carry_out(&mut self, now: Now, output: Output) {
         match output {
             Output::Signal { conn, response } => self.deliver(now, conn, SessionOutput::Message(response)),
+            Output::Broadcast { conns, response } => {
+                for conn in conns {
+                    self.deliver(now, conn, SessionOutput::Message(Arc::clone(&response)));
+                }
+            }
             Output::RefreshToken { conn, claims } => {
                 self.deliver(now, conn, SessionOutput::RefreshToken(claims));
             }

@@ -27,9 +27,9 @@ pub use bedrud_net::{
 pub use bedrud_room::{
     Claims, ClientContext, Format, Frame, HubConfig, JoinError, JoinParams, Limits, MAX_JOIN_REQUEST,
     MAX_SIGNAL_MESSAGE, OneShotOpened, OneShotReply, OneShotRequest, OneShotResult, OneShotRole,
-    OneShotSession, PlayWish, Reconnect, RoomEvent, ServiceError, ServiceErrorCode, ServiceRequest,
-    ServiceResponse, SignalCodecError, SignalPath, Timeouts, VideoGrant, decode_join_request, decode_request,
-    encode_response,
+    OneShotSession, PlayWish, Reconnect, RoomEvent, ServerMessage, ServiceError, ServiceErrorCode,
+    ServiceRequest, ServiceResponse, SignalCodecError, SignalPath, Timeouts, VideoGrant, decode_join_request,
+    decode_request, encode_response,
 };
 pub use bedrud_rtp::{Codec, MediaKind};
 pub use bedrud_sfu::ShardConfig;

@@ -2,8 +2,9 @@
 
 use crate::control::{Closing, Request};
 use crate::error::SessionClosed;
-use bedrud_room::{Claims, ConnId};
-use livekit_protocol::{SignalRequest, SignalResponse};
+use bedrud_room::{Claims, ConnId, ServerMessage};
+use livekit_protocol::SignalRequest;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 
@@ -11,7 +12,7 @@ use tokio::sync::mpsc;
 #[derive(Debug, Clone, PartialEq)]
 pub enum SessionOutput {
     /// Send this message.
-    Message(Box<SignalResponse>),
+    Message(Arc<ServerMessage>),
     /// Sign these claims and send the token as `refresh_token`; `exp` is that of the old token.
     RefreshToken(Box<Claims>),
     /// Close the socket: with code 1000 when clean, otherwise so that the client reconnects at once. Nothing follows.

@@ -22,7 +22,7 @@ fn config() -> SfuConfig {
 async fn first_message(session: &mut bedrud_media::Session) -> signal_response::Message {
     loop {
         match session.recv().await {
-            Some(SessionOutput::Message(m)) => return m.message.unwrap(),
+            Some(SessionOutput::Message(m)) => return m.into_response().message.unwrap(),
             Some(SessionOutput::RefreshToken(_)) => {}
             other => panic!("{other:?}"),
         }

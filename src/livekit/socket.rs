@@ -2,7 +2,9 @@
 
 use super::LiveKit;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
-use bedrud_media::{Format, Frame, Session, SessionOutput, decode_request, encode_response};
+use bedrud_media::{
+    Format, Frame, Session, SessionOutput, SignalCodecError, decode_request, encode_response,
+};
 use futures_util::StreamExt as _;
 use livekit_protocol::{SignalResponse, signal_response};
 use std::time::Duration;
@@ -56,10 +58,10 @@ async fn exchange(socket: &mut WebSocket, session: &mut Session, livekit: &LiveK
         let out = tokio::select! {
             biased;
             event = session.recv() => match event {
-                Some(SessionOutput::Message(response)) => encode(format, &response),
+                Some(SessionOutput::Message(message)) => frame(message.frame(format)),
                 Some(SessionOutput::RefreshToken(claims)) => livekit.refresh(*claims).and_then(|token| {
                     let message = Some(signal_response::Message::RefreshToken(token));
-                    encode(format, &SignalResponse { message })
+                    frame(encode_response(format, &SignalResponse { message }))
                 }),
                 Some(SessionOutput::Close { clean: true }) => return End::Clean,
                 Some(SessionOutput::Close { clean: false }) | None => return End::Reconnect,
@@ -94,9 +96,9 @@ async fn exchange(socket: &mut WebSocket, session: &mut Session, livekit: &LiveK
     }
 }
 
-fn encode(format: Format, response: &SignalResponse) -> Option<Message> {
-    match encode_response(format, response) {
-        Ok(Frame::Binary(bytes)) => Some(Message::Binary(bytes.into())),
+fn frame(encoded: Result<Frame, SignalCodecError>) -> Option<Message> {
+    match encoded {
+        Ok(Frame::Binary(bytes)) => Some(Message::Binary(bytes)),
         Ok(Frame::Text(text)) => Some(Message::Text(text.into())),
         Err(error) => {
             tracing::warn!(%error, "cannot encode a signalling message");

@@ -3,6 +3,7 @@
 use crate::io::JoinError;
 use base64::Engine as _;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
+use bytes::Bytes;
 use livekit_protocol::{
     JoinRequest, SignalRequest, SignalResponse, WrappedJoinRequest, wrapped_join_request,
 };
@@ -28,7 +29,7 @@ pub enum Format {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
     /// Binary frame.
-    Binary(Vec<u8>),
+    Binary(Bytes),
     /// Text frame.
     Text(String),
 }
@@ -67,7 +68,7 @@ pub fn decode_request(format: Format, payload: &[u8]) -> Result<SignalRequest, S
 /// Only if JSON cannot express it, which does not happen with messages of the hub.
 pub fn encode_response(format: Format, response: &SignalResponse) -> Result<Frame, SignalCodecError> {
     match format {
-        Format::Protobuf => Ok(Frame::Binary(response.encode_to_vec())),
+        Format::Protobuf => Ok(Frame::Binary(response.encode_to_vec().into())),
         Format::Json => serde_json::to_string(response)
             .map(Frame::Text)
             .map_err(|e| SignalCodecError::Json(e.to_string())),

@@ -6,7 +6,7 @@ use crate::io::{ConnId, Now, Output, RoomEvent, ShardId};
 use crate::timers::{Timer, TimerKey, Timers};
 use bedrud_sdp::{CodecSetting, CodecTable};
 use bedrud_sfu::{Command, DownTrackId, TransportId, UpTrackId};
-use livekit_protocol::{Codec as WireCodec, ServerInfo, SignalResponse, signal_response};
+use livekit_protocol::{Codec as WireCodec, ServerInfo, signal_response};
 use rand::rngs::StdRng;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -88,8 +88,14 @@ impl Cx<'_> {
     /// Sends to a client, if it has a socket now.
     pub(crate) fn signal(&mut self, conn: Option<ConnId>, message: signal_response::Message) {
         if let Some(conn) = conn {
-            let response = Box::new(SignalResponse { message: Some(message) });
-            self.out.push_back(Output::Signal { conn, response });
+            self.out.push_back(Output::Signal { conn, response: Arc::new(message.into()) });
+        }
+    }
+
+    /// Sends one message to many clients.
+    pub(crate) fn broadcast(&mut self, conns: Vec<ConnId>, message: signal_response::Message) {
+        if !conns.is_empty() {
+            self.out.push_back(Output::Broadcast { conns, response: Arc::new(message.into()) });
         }
     }
 

@@ -2,9 +2,11 @@
 
 use crate::grants::Claims;
 use crate::join_params::JoinParams;
+use crate::message::ServerMessage;
 use crate::one_shot::{OneShotRequest, OneShotResult};
 use bedrud_sfu::{Command, Event};
 use livekit_protocol as proto;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// One signalling socket. Chosen by the owner of the sockets, never reused within a process.
@@ -93,8 +95,15 @@ pub enum Output {
     Signal {
         /// Socket.
         conn: ConnId,
-        /// Message. Boxed: most are small, some are not.
-        response: Box<proto::SignalResponse>,
+        /// Message.
+        response: Arc<ServerMessage>,
+    },
+    /// Send one message to many.
+    Broadcast {
+        /// Sockets.
+        conns: Vec<ConnId>,
+        /// Message.
+        response: Arc<ServerMessage>,
     },
     /// Close a socket after flushing what was sent. The hub has forgotten it.
     CloseSignal {

@@ -14,6 +14,7 @@ mod hub;
 mod ids;
 mod io;
 mod join_params;
+mod message;
 mod one_shot;
 mod room;
 mod session;
@@ -32,6 +33,7 @@ pub use io::{
     ServiceRequest, ServiceResponse, ShardId,
 };
 pub use join_params::{ClientContext, JoinParams, Reconnect, SignalPath};
+pub use message::ServerMessage;
 pub use one_shot::{
     OneShotOpened, OneShotReply, OneShotRequest, OneShotResult, OneShotRole, OneShotSession, PlayWish,
 };

@@ -77,18 +77,18 @@ impl Timers {
 
     /// Cancels everything of one participant.
     pub(crate) fn cancel_participant(&mut self, room: RoomKey, pid: Pid) {
-        self.cancel_where(room, |k| k.pid == Some(pid));
+        self.cancel_while(room, Some(pid), |k| k.pid == Some(pid));
     }
 
     /// Cancels everything of a room and its participants.
     pub(crate) fn cancel_room(&mut self, room: RoomKey) {
-        self.cancel_where(room, |_| true);
+        self.cancel_while(room, None, |_| true);
     }
 
-    fn cancel_where(&mut self, room: RoomKey, which: impl Fn(&TimerKey) -> bool) {
-        let first = TimerKey { room, pid: None, timer: Timer::Idle };
-        let range = self.by_key.range(first..).take_while(|(k, _)| k.room == room);
-        let gone: Vec<TimerKey> = range.map(|(k, _)| *k).filter(|k| which(k)).collect();
+    fn cancel_while(&mut self, room: RoomKey, pid: Option<Pid>, same: impl Fn(&TimerKey) -> bool) {
+        let first = TimerKey { room, pid, timer: Timer::Idle };
+        let range = self.by_key.range(first..).take_while(|(k, _)| k.room == room && same(k));
+        let gone: Vec<TimerKey> = range.map(|(k, _)| *k).collect();
         for key in gone {
             self.cancel(&key);
         }

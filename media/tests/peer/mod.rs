@@ -407,7 +407,7 @@ impl Peer {
             match tokio::time::timeout_at(until, self.session.recv()).await {
                 Err(_) => return,
                 Ok(Some(SessionOutput::Message(response))) => {
-                    if let Some(message) = response.message {
+                    if let Some(message) = response.into_response().message {
                         self.on_message(message).await;
                     }
                 }

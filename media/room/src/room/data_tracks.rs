@@ -125,6 +125,9 @@ impl Room {
             .values()
             .flat_map(|p| p.data_tracks.published.values().map(|(s, _)| (p.pid, s.clone())));
         let all: Vec<(Pid, Sid)> = all.collect();
+        if all.is_empty() && self.participants.values().all(|p| p.data_tracks.handles.is_empty()) {
+            return;
+        }
         for pid in self.pids() {
             let wanted: BTreeMap<Sid, Pid> = all
                 .iter()

@@ -120,8 +120,7 @@ impl Room {
     /// Tells everyone about the room now.
     pub(crate) fn send_room_update(&mut self, cx: &mut Cx<'_>) {
         let room = self.info();
-        for p in self.participants.values() {
-            p.send(cx, signal_response::Message::RoomUpdate(RoomUpdate { room: Some(room.clone()) }));
-        }
+        let update = signal_response::Message::RoomUpdate(RoomUpdate { room: Some(room) });
+        cx.broadcast(self.conns(|_| true), update);
     }
 }

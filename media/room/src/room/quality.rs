@@ -9,7 +9,7 @@ use livekit_protocol::{
     ConnectionQuality, ConnectionQualityInfo, ConnectionQualityUpdate, StreamState, StreamStateInfo,
     StreamStateUpdate, signal_response,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Figures of one interval that belong to a room.
 #[derive(Debug, Default)]
@@ -63,41 +63,46 @@ impl Room {
 
     fn tell_quality(&mut self, cx: &mut Cx<'_>) {
         let mut changed = false;
+        let mut scores: BTreeMap<Pid, f32> = BTreeMap::new();
         for pid in self.pids() {
-            let now = self.participant_score(pid).map(level);
-            if let (Some(p), Some(now)) = (self.get_mut(pid), now) {
-                changed |= p.quality.replace(now) != Some(now);
-            }
+            let Some(score) = self.participant_score(pid) else { continue };
+            scores.insert(pid, score);
+            let Some(p) = self.get_mut(pid) else { continue };
+            let now = level(score);
+            changed |= p.quality.replace(now) != Some(now);
         }
         if !changed {
             return;
         }
         for p in self.participants.values().filter(|p| p.is_active() && p.conn.is_some()) {
-            let seen =
-                |o: &&super::Participant| o.pid == p.pid || !o.hidden() && self.receives_from(p, o.pid);
-            let pids: Vec<Pid> = self.participants.values().filter(seen).map(|o| o.pid).collect();
-            self.send_quality(cx, p.pid, &pids);
+            let carried = p.subscriptions.iter().filter(|(_, s)| s.down.is_some());
+            let publishers = carried.filter_map(|(track, _)| self.owner(track));
+            let visible = publishers.filter(|o| self.get(*o).is_some_and(|o| !o.hidden()));
+            let pids: BTreeSet<Pid> = visible.chain([p.pid]).collect();
+            let entries = pids.into_iter().filter_map(|o| Some((o, *scores.get(&o)?)));
+            self.send_quality(cx, p.pid, entries);
         }
     }
 
     pub(super) fn send_quality_of(&self, cx: &mut Cx<'_>, pid: Pid, of: Pid) {
         if self.get(pid).is_some_and(super::Participant::is_active) {
-            self.send_quality(cx, pid, &[of]);
+            let score = self.participant_score(of);
+            self.send_quality(cx, pid, score.map(|s| (of, s)).into_iter());
         }
     }
 
-    fn send_quality(&self, cx: &mut Cx<'_>, pid: Pid, of: &[Pid]) {
+    fn send_quality(&self, cx: &mut Cx<'_>, pid: Pid, of: impl Iterator<Item = (Pid, f32)>) {
         let Some(p) = self.get(pid).filter(|p| p.client.protocol >= 5) else { return };
-        let entry = |pid: &Pid| {
-            let o = self.get(*pid)?;
+        let entry = |(pid, score): (Pid, f32)| {
+            let o = self.get(pid)?;
             let quality = match o.quality? {
                 ConnectionQuality::Lost if p.client.protocol < 11 => ConnectionQuality::Poor,
                 q => q,
             };
-            let score = mos(self.participant_score(*pid)?);
+            let score = mos(score);
             Some(ConnectionQualityInfo { participant_sid: o.sid.to_string(), quality: quality as i32, score })
         };
-        let updates: Vec<_> = of.iter().filter_map(entry).collect();
+        let updates: Vec<_> = of.filter_map(entry).collect();
         if !updates.is_empty() {
             p.send(cx, signal_response::Message::ConnectionQuality(ConnectionQualityUpdate { updates }));
         }

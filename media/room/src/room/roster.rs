@@ -3,7 +3,7 @@
 use super::{Farewell, Participant, Room};
 use crate::context::Cx;
 use crate::ids::Pid;
-use crate::io::RoomEvent;
+use crate::io::{ConnId, RoomEvent};
 use crate::timers::Timer;
 use livekit_protocol::leave_request::Action;
 use livekit_protocol::{
@@ -73,25 +73,24 @@ impl Room {
     }
 
     fn tell_others(&self, cx: &mut Cx<'_>, pid: Pid, info: &ParticipantInfo) {
-        for other in self.participants.values().filter(|o| o.pid != pid && o.conn.is_some()) {
-            other.send(cx, update(vec![info.clone()]));
-        }
+        cx.broadcast(self.conns(|o| o.pid != pid), update(vec![info.clone()]));
     }
 
-    /// Sends the batch.
+    /// Sockets of the participants chosen.
+    pub(super) fn conns(&self, which: impl Fn(&Participant) -> bool) -> Vec<ConnId> {
+        self.participants.values().filter(|p| which(p)).filter_map(|p| p.conn).collect()
+    }
+
+    /// Sends the batch: the same to everyone, so that its cost does not grow with the square of the room. Whom it
+    /// concerns learns its own state from it.
     pub(crate) fn flush_updates(&mut self, cx: &mut Cx<'_>) {
-        let mut infos: Vec<(Option<Pid>, ParticipantInfo)> = Vec::new();
-        infos.extend(self.gone.drain(..).map(|info| (None, info)));
-        for pid in std::mem::take(&mut self.stale) {
-            if let Some(p) = self.participants.get(&pid).filter(|p| !p.hidden()) {
-                infos.push((Some(pid), p.info(&cx.config.region)));
-            }
-        }
-        for p in self.participants.values().filter(|p| p.conn.is_some()) {
-            let mine = infos.iter().filter(|(who, _)| *who != Some(p.pid)).map(|(_, info)| info.clone());
-            for batch in split(mine) {
-                p.send(cx, update(batch));
-            }
+        let mut infos = std::mem::take(&mut self.gone);
+        let stale = std::mem::take(&mut self.stale);
+        let here = stale.iter().filter_map(|pid| self.participants.get(pid)).filter(|p| !p.hidden());
+        infos.extend(here.map(|p| p.info(&cx.config.region)));
+        let conns = self.conns(|_| true);
+        for batch in split(infos.into_iter()) {
+            cx.broadcast(conns.clone(), update(batch));
         }
     }
 
@@ -169,9 +168,7 @@ impl Room {
     ) {
         if reason == DisconnectReason::DuplicateIdentity {
             // Clients from protocol 12 on key participants by identity: the newer session's entry replaces this one.
-            for p in self.participants.values().filter(|p| p.client.protocol < 12) {
-                p.send(cx, update(vec![info.clone()]));
-            }
+            cx.broadcast(self.conns(|p| p.client.protocol < 12), update(vec![info.clone()]));
             return;
         }
         // Who it was and why it left is all that a resuming client needs.
@@ -181,9 +178,7 @@ impl Room {
             self.departed.pop_front();
         }
         if was_publisher || self.participants.len() < BATCH_FROM {
-            for p in self.participants.values().filter(|p| p.conn.is_some()) {
-                p.send(cx, update(vec![info.clone()]));
-            }
+            cx.broadcast(self.conns(|_| true), update(vec![info.clone()]));
         } else {
             self.gone.push(info.clone());
             cx.arm_timer(self.key, None, Timer::Updates, BATCH_INTERVAL);
@@ -215,7 +210,7 @@ impl Room {
 pub(crate) fn send_leave(
     cx: &mut Cx<'_>,
     p: &Participant,
-    conn: crate::io::ConnId,
+    conn: ConnId,
     reason: DisconnectReason,
     action: Action,
 ) {

@@ -9,13 +9,14 @@ use crate::timers::Timer;
 use bedrud_sdp::{Answerer, AnswererConfig};
 use livekit_protocol::leave_request::Action;
 use livekit_protocol::participant_info::State;
-use livekit_protocol::{DisconnectReason, JoinResponse, SignalResponse, signal_response};
+use livekit_protocol::{DisconnectReason, JoinResponse, signal_response};
 use rand::Rng as _;
+use std::sync::Arc;
 
 /// First and last messages of a connection that is upgraded only to be told why not.
 pub(crate) fn refusal(conn: ConnId, protocol: i32, reason: DisconnectReason, action: Action) -> [Output; 2] {
     let leave = leave_for(protocol, reason, action).unwrap_or_default();
-    let response = Box::new(SignalResponse { message: Some(signal_response::Message::Leave(leave)) });
+    let response = Arc::new(signal_response::Message::Leave(leave).into());
     [Output::Signal { conn, response }, Output::CloseSignal { conn, clean: true }]
 }
 

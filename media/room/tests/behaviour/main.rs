@@ -7,6 +7,7 @@
 mod backup;
 mod chaos;
 mod client;
+mod crowd;
 mod data;
 mod hostile;
 mod join;

@@ -277,13 +277,22 @@ impl World {
         self.clients.values_mut().find(|c| c.conn == Some(conn))
     }
 
+    fn hand_over(&mut self, conn: ConnId, message: livekit_protocol::signal_response::Message) {
+        if let Some(c) = self.by_conn(conn) {
+            assert!(c.closed.is_none(), "nothing is sent on a closed socket: {message:?}");
+            c.receive(message);
+        }
+    }
+
     fn dispatch(&mut self, output: Output) {
         match output {
             Output::Signal { conn, response } => {
-                let message = response.message.expect("a message");
-                if let Some(c) = self.by_conn(conn) {
-                    assert!(c.closed.is_none(), "nothing is sent on a closed socket: {message:?}");
-                    c.receive(message);
+                self.hand_over(conn, response.message.clone().expect("a message"));
+            }
+            Output::Broadcast { conns, response } => {
+                assert!(!conns.is_empty());
+                for conn in conns {
+                    self.hand_over(conn, response.message.clone().expect("a message"));
                 }
             }
             Output::CloseSignal { conn, clean } => {
