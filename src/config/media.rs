@@ -80,8 +80,8 @@ section! {
         metric: Unread = Unread, "metric", env [], inert;
         /// Read over.
         enable_data_tracks: Unread = Unread, "enable_data_tracks", env [], inert;
-        /// Read over.
-        enable_participant_data_blob: Unread = Unread, "enable_participant_data_blob", env [], inert;
+        /// Participants may store data blobs.
+        enable_participant_data_blob: bool = false, "enable_participant_data_blob", env [];
     }
 }
 
@@ -238,10 +238,10 @@ section! {
         signal_message_size_limit: Unread = Unread, "signal_message_size_limit", env [], inert;
         /// Read over.
         agent_signal_message_size_limit: Unread = Unread, "agent_signal_message_size_limit", env [], inert;
-        /// Read over.
-        max_data_blob_key_length: Unread = Unread, "max_data_blob_key_length", env [], inert;
-        /// Read over.
-        max_data_blobs_size: Unread = Unread, "max_data_blobs_size", env [], inert;
+        /// Key of a data blob, bytes.
+        max_data_blob_key_length: u32 = 256, "max_data_blob_key_length", env [];
+        /// All data blobs of a participant, bytes.
+        max_data_blobs_size: u32 = 64_000, "max_data_blobs_size", env [];
         /// Read over.
         max_data_track_custom_encoding_length: Unread = Unread, "max_data_track_custom_encoding_length", env [], inert;
         /// Read over.

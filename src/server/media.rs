@@ -53,6 +53,9 @@ pub fn start(settings: &MediaConfig, tcp: SocketAddr) -> anyhow::Result<Sfu> {
     let limit = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
     hub.limits.metadata = limit(settings.limit.max_metadata_size);
     hub.limits.attributes = limit(settings.limit.max_attributes_size);
+    hub.data_blobs = settings.enable_participant_data_blob;
+    hub.limits.data_blob_key = limit(settings.limit.max_data_blob_key_length);
+    hub.limits.data_blobs = limit(settings.limit.max_data_blobs_size);
     hub.limits.subscriptions_video = limit(settings.limit.subscription_limit_video);
     hub.limits.subscriptions_audio = limit(settings.limit.subscription_limit_audio);
     hub.limits.room_name = limit(settings.limit.max_room_name_length);

@@ -35,6 +35,14 @@ pub struct Limits {
     pub published_tracks: usize,
     /// Participants of all rooms together.
     pub participants: usize,
+    /// Signalling messages a client may send at once; 0 means as many as it likes.
+    pub signal_burst: u32,
+    /// Signalling messages per second a client may send in the long run.
+    pub signals_per_second: u32,
+    /// Key of a data blob, bytes.
+    pub data_blob_key: usize,
+    /// All data blobs of a participant, keys included, bytes.
+    pub data_blobs: usize,
     /// Video tracks one participant may receive at a time.
     pub subscriptions_video: usize,
     /// Audio tracks one participant may receive at a time.
@@ -55,6 +63,10 @@ impl Default for Limits {
             media_sections: 1024,
             published_tracks: 128,
             participants: 0,
+            signal_burst: 2000,
+            signals_per_second: 200,
+            data_blob_key: 256,
+            data_blobs: 64_000,
             subscriptions_video: 0,
             subscriptions_audio: 0,
         }
@@ -123,6 +135,8 @@ pub struct HubConfig {
     pub codec_regression_threshold: usize,
     /// Moderators may unmute.
     pub remote_unmute: bool,
+    /// Participants may store data blobs.
+    pub data_blobs: bool,
     /// Tracks of one participant share a media stream, so that browsers play them in sync.
     pub sync_streams: bool,
     /// Named room configurations, for `room_preset` of calls and tokens.
@@ -163,6 +177,7 @@ impl HubConfig {
             max_participants: 0,
             codec_regression_threshold: 5,
             remote_unmute: false,
+            data_blobs: false,
             sync_streams: false,
             room_presets: BTreeMap::new(),
             ice_servers: Vec::new(),

@@ -107,7 +107,15 @@ impl Room {
         let kind = if reliable { Kind::Reliable } else { Kind::Lossy } as i32;
         let speaks_for_other =
             agent && !packet.participant_identity.is_empty() && packet.participant_identity != identity;
-        let out = if speaks_for_other && mark_generated(&mut packet) {
+        if let Some(Value::Metrics(batch)) = &mut packet.value
+            && let Some(p) = self.get_mut(pid)
+        {
+            p.clock.normalise(cx.now.unix_ms, batch);
+        }
+        let out = if metrics || speaks_for_other && mark_generated(&mut packet) {
+            if metrics {
+                packet.participant_identity.clone_from(&identity);
+            }
             packet.kind = kind;
             packet.participant_sid = sid;
             packet.destination_identities.clone_from(&to.identities);
@@ -119,11 +127,14 @@ impl Room {
         };
         let out = Bytes::from(out);
         for other in self.pids() {
-            let wanted = other != pid
-                && self.get(other).is_some_and(|o| {
-                    to.include(o)
-                        && (!metrics || o.permission.can_subscribe_metrics && self.receives_from(o, pid))
-                });
+            let wanted = self.get(other).is_some_and(|o| {
+                if metrics {
+                    // The sender gets them back: with our times in them.
+                    o.permission.can_subscribe_metrics && (other == pid || self.receives_from(o, pid))
+                } else {
+                    other != pid && to.include(o)
+                }
+            });
             if wanted {
                 self.deliver(cx, other, channel, &out);
             }

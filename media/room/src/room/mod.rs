@@ -2,12 +2,14 @@
 
 mod audience;
 mod backup;
+mod blobs;
 pub(crate) mod configuration;
 mod data;
 mod data_tracks;
 mod dynacast;
 mod life;
 mod link;
+mod metrics;
 mod participant;
 mod publications;
 mod quality;

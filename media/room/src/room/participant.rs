@@ -1,8 +1,10 @@
 //! One participant: who it is, what it may do, its connections, tracks and subscriptions.
 
+use super::blobs::Blobs;
 use super::data::DataState;
 use super::data_tracks::DataTracks;
 use super::link::{Link, Publisher, Subscriber};
+use super::metrics::ClientClock;
 use super::subscriptions::Subscription;
 use super::track::{Pending, Published, Unmatched, key};
 use crate::context::{Cx, PROTOCOL_VERSION};
@@ -11,7 +13,7 @@ use crate::grants::Claims;
 use crate::ids::{Pid, Sid};
 use crate::io::ConnId;
 use crate::join_params::JoinParams;
-use crate::session::OneShot;
+use crate::session::{Budget, OneShot};
 use bedrud_rtp::{Codec, Mid};
 use bedrud_sdp::{ClientQuirks, CodecTable};
 use bedrud_sfu::DataChannel;
@@ -138,6 +140,10 @@ pub(crate) struct Participant {
     /// Who may subscribe; `None` is everyone.
     pub(crate) audience: Option<SubscriptionPermission>,
     pub(crate) data: DataState,
+    pub(super) blobs: Blobs,
+    pub(super) clock: ClientClock,
+    /// Signalling messages it may still send.
+    pub(crate) budget: Budget,
     pub(crate) data_tracks: DataTracks,
     /// Speaker entry others saw last: level in eighths, 0 when silent.
     pub(crate) speaking: u8,
@@ -200,6 +206,9 @@ impl Participant {
             ssrcs: BTreeSet::new(),
             audience: None,
             data: DataState::default(),
+            blobs: Blobs::default(),
+            clock: ClientClock::default(),
+            budget: Budget::new(cx.now.mono),
             data_tracks: DataTracks::default(),
             speaking: 0,
             simulated_speech: false,

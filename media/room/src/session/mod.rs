@@ -1,6 +1,7 @@
 //! Signalling sessions: one participant's conversation with the server.
 
 mod backup;
+mod budget;
 mod join;
 mod leave;
 mod negotiate;
@@ -13,6 +14,7 @@ mod simulate;
 mod transport;
 mod viewer;
 
+pub(crate) use budget::Budget;
 pub(crate) use join::refusal;
 pub(crate) use one_shot::{OneShot, PreparedOffer};
 
@@ -33,6 +35,11 @@ impl Room {
         let now = cx.now;
         let Some(p) = self.get_mut(pid) else { return };
         p.heard_at = now.mono;
+        let limits = &cx.config.limits;
+        if !p.budget.take(now.mono, limits.signal_burst, limits.signals_per_second) {
+            self.cut_off(cx, pid);
+            return;
+        }
         match message {
             Message::Offer(offer) => self.on_offer(cx, pid, &offer),
             Message::Answer(answer) => self.on_answer(cx, pid, &answer),
@@ -66,9 +73,20 @@ impl Room {
             Message::PublishDataTrackRequest(request) => self.publish_data_track(cx, pid, request),
             Message::UnpublishDataTrackRequest(request) => self.unpublish_data_track(cx, pid, request),
             Message::UpdateDataSubscription(update) => self.update_data_subscription(cx, pid, update),
-            Message::StoreDataBlobRequest(r) => self.refuse_blob(cx, pid, r.request_id),
-            Message::GetDataBlobRequest(r) => self.refuse_blob(cx, pid, r.request_id),
+            Message::StoreDataBlobRequest(request) => self.store_blob(cx, pid, request),
+            Message::GetDataBlobRequest(request) => self.get_blob(cx, pid, request),
         }
+    }
+
+    /// A client that does not stop talking loses its socket. It may come back; its budget stays what it is.
+    fn cut_off(&mut self, cx: &mut Cx<'_>, pid: Pid) {
+        self.respond_id(cx, pid, Reason::LimitExceeded, "too many signalling messages", 0, None);
+        let Some(p) = self.get_mut(pid) else { return };
+        tracing::info!(participant = %p.sid, "a client that sends too many signalling messages is cut off");
+        if let Some(conn) = p.conn {
+            cx.close_signal(conn, false);
+        }
+        self.on_signal_closed(cx, pid);
     }
 
     /// `request_response`, with the request echoed.
@@ -80,7 +98,7 @@ impl Room {
         self.respond_id(cx, pid, reason, text, request_id, Some(request));
     }
 
-    fn respond_id(
+    pub(crate) fn respond_id(
         &self,
         cx: &mut Cx<'_>,
         pid: Pid,
@@ -96,11 +114,6 @@ impl Room {
         let response =
             RequestResponse { request_id, reason: reason as i32, message: text.to_owned(), request };
         p.send(cx, signal_response::Message::RequestResponse(response));
-    }
-
-    /// Storing blobs is off, as it is by default in the reference server.
-    fn refuse_blob(&self, cx: &mut Cx<'_>, pid: Pid, request_id: u32) {
-        self.respond_id(cx, pid, Reason::NotAllowed, "data blobs are not enabled", request_id, None);
     }
 
     pub(crate) fn on_subscription(&mut self, cx: &mut Cx<'_>, pid: Pid, update: UpdateSubscription) {

@@ -204,3 +204,32 @@ fn switching_to_tcp_offers_no_udp_candidates_now_and_at_the_next_join() {
     assert!(tcp_only(&w.client("alice2").last_server_sdp));
     assert!(!w.client("alice2").join_response().fast_publish);
 }
+
+#[test]
+fn migration_and_asked_reconnect_make_the_client_start_over() {
+    let mut w = World::new();
+    w.join("watcher", join(false));
+    w.join("mover", join(true));
+    simulate(&mut w, "mover", Scenario::Migration(true));
+    assert_eq!((w.client("mover").closed, w.client("mover").leave()), (Some(false), None));
+    let reason = w.client("watcher").sees("mover").unwrap().disconnect_reason;
+    assert_eq!(reason, DisconnectReason::Migration as i32);
+    w.join("starter", join(true));
+    simulate(&mut w, "starter", Scenario::LeaveRequestFullReconnect(true));
+    assert_eq!(w.client("starter").leave().unwrap().action, Action::Reconnect as i32);
+    // What is switched off does nothing.
+    w.join("stayer", join(true));
+    for scenario in [
+        Scenario::NodeFailure(false),
+        Scenario::Migration(false),
+        Scenario::ServerLeave(false),
+        Scenario::LeaveRequestFullReconnect(false),
+        Scenario::DisconnectSignalOnResume(false),
+        Scenario::DisconnectSignalOnResumeNoMessages(false),
+        Scenario::SubscriberBandwidth(-1),
+        Scenario::SpeakerUpdate(-1),
+    ] {
+        simulate(&mut w, "stayer", scenario);
+    }
+    assert!(w.client("stayer").closed.is_none() && w.client("stayer").leave().is_none());
+}
