@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests and their helpers")]
 
+#[path = "process/agents.rs"]
+mod agents;
 #[path = "process/bad_start.rs"]
 mod bad_start;
 #[path = "process/livekit.rs"]

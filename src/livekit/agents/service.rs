@@ -8,14 +8,21 @@ use bedrud_media::{EventReceiver, ServiceRequest, ServiceResponse, Sfu, SfuEvent
 use livekit_protocol as proto;
 use livekit_protocol::server_message::Message;
 use std::collections::HashMap;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
+
+/// Listing all rooms is work for the media server: under a storm of events it is done at most this often.
+const RESYNC_INTERVAL: Duration = Duration::from_secs(1);
 
 struct Service {
     sfu: Sfu,
     keys: ApiKeys,
     dispatcher: Dispatcher,
     workers: HashMap<Conn, mpsc::Sender<ToWorker>>,
+    /// When the rooms are to be looked at anew.
+    resync: Option<Instant>,
+    /// When that may be done next.
+    resync_from: Instant,
 }
 
 enum Work {
@@ -41,9 +48,10 @@ pub(super) async fn run(
     let limits =
         Limits { metadata: sfu.limits().metadata, attributes: sfu.limits().attributes, ..Limits::default() };
     let dispatcher = Dispatcher::new(limits, sfu.server_info(), seed);
-    let mut service = Service { sfu, keys, dispatcher, workers: HashMap::new() };
+    let resync_from = now().mono;
+    let mut service = Service { sfu, keys, dispatcher, workers: HashMap::new(), resync: None, resync_from };
     loop {
-        let deadline = service.dispatcher.deadline();
+        let deadline = [service.dispatcher.deadline(), service.resync].into_iter().flatten().min();
         let timer = async {
             match deadline {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -59,34 +67,35 @@ pub(super) async fn run(
             request = requests.recv() => request.map_or(Work::Stop, Work::Request),
         };
         match work {
-            Work::Event(event) => service.event(event).await,
+            Work::Event(SfuEvent::Room(event)) => {
+                if let Some(news) = news::of(*event) {
+                    service.dispatcher.news(now(), news);
+                }
+            }
+            Work::Event(SfuEvent::Missed(count)) => {
+                tracing::warn!(count, "agents missed events of the media server and look at the rooms anew");
+                service.resync = Some(service.resync_from);
+            }
             Work::Request(request) => service.request(request).await,
             Work::Timeout => service.dispatcher.timeout(now()),
             Work::Stop => break,
+        }
+        if service.resync.is_some_and(|at| at <= now().mono) {
+            service.look_anew().await;
         }
         service.carry_out();
     }
 }
 
 impl Service {
-    async fn event(&mut self, event: SfuEvent) {
-        match event {
-            SfuEvent::Room(event) => {
-                if let Some(news) = news::of(*event) {
-                    self.dispatcher.news(now(), news);
-                }
-            }
-            SfuEvent::Missed(count) => {
-                tracing::warn!(
-                    count,
-                    "events of the media server were missed; agents look at the rooms anew"
-                );
-                match news::snapshot(&self.sfu).await {
-                    Ok(rooms) => self.dispatcher.resync(now(), rooms),
-                    Err(error) => tracing::debug!(%error, "rooms could not be listed"),
-                }
-            }
+    /// Looks at all rooms. Events that are still queued are older than what is seen and change nothing in the end.
+    async fn look_anew(&mut self) {
+        self.resync = None;
+        match news::snapshot(&self.sfu).await {
+            Ok(rooms) => self.dispatcher.resync(now(), rooms),
+            Err(error) => tracing::debug!(%error, "rooms could not be listed"),
         }
+        self.resync_from = now().mono + RESYNC_INTERVAL;
     }
 
     async fn request(&mut self, request: Request) {

@@ -177,7 +177,8 @@ impl Dispatcher {
         let Some((group, asked)) = group.zip(request.room).filter(|(_, r)| !r.name.is_empty()) else {
             return;
         };
-        if self.jobs.len() >= self.limits.jobs {
+        let simulated = self.jobs.values().filter(|j| j.pinned == Some(conn)).count();
+        if self.jobs.len() >= self.limits.jobs || simulated >= self.limits.open_requests {
             return;
         }
         let sid = self.names.get(&asked.name).cloned().unwrap_or_default();

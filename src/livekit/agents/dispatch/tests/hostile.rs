@@ -94,6 +94,17 @@ fn the_number_of_jobs_is_bounded() {
 }
 
 #[test]
+fn one_worker_cannot_take_all_places_with_simulated_jobs() {
+    let mut w = World::with(Limits { open_requests: 2, ..Limits::default() }, 1);
+    let worker = w.worker("", JobType::JtRoom);
+    for _ in 0..5 {
+        let request = proto::SimulateJobRequest { room: Some(room("lab")), ..Default::default() };
+        w.say(worker, Said::SimulateJob(request));
+    }
+    assert_eq!(w.asked(worker).len(), 2);
+}
+
+#[test]
 fn others_jobs_cannot_be_answered_or_ended() {
     let mut w = World::new();
     let worker = w.worker("", JobType::JtRoom);
