@@ -49,3 +49,19 @@ for (const singlePeerConnection of [true, false]) {
     await c.close();
   });
 }
+
+test('firefox publishes by WHIP and plays by WHEP', async () => {
+  const room = 'firefox-one-shot';
+  const c = await SdkClient.open(chrome, page.url);
+  await c.call('connect', server.ws, await token('chrome', room));
+  const studio = await SdkClient.open(fox, `${page.url}one_shot`);
+  await studio.call('publish', `${server.url}/whip/v1`, await token('fox', room), { microphone: true, rids: ['l', 'h'], width: 640, height: 360 });
+  await c.seesVideo('fox', 'camera', { exact: 640 });
+  await c.hears('fox', 1000);
+  await c.call('publishCanvas', 800, 600, 'camera');
+  const player = await SdkClient.open(fox, `${page.url}one_shot`);
+  await player.call('play', `${server.url}/whep/v1?participant=chrome`, await token('viewer', room));
+  const first = await player.until('a picture', 'video', [], (v) => v.width === 800 && v.frames > 0);
+  await player.until('a moving picture', 'video', [], (v) => v.frames > first.frames + 10);
+  await Promise.all([c.close(), studio.close(), player.close()]);
+});

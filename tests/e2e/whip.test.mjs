@@ -72,9 +72,9 @@ describe('WHIP', () => {
     const publisher = await plainPage();
     const opened = await publisher.call('publish', whip(), await token('page', room), { hz: 1200, rids: ['q', 'h', 'f'] });
     assert.match(opened.answer, /a=simulcast:recv q;h;f/);
+    const layers = await publisher.until('three layers', 'layers', [], (l) => l.filter((x) => x.frames > 0).length === 3, { timeout: 45_000 });
     await web.seesVideo('page', 'camera', { exact: 1280 });
     await web.hears('page', 1200);
-    const layers = await publisher.until('three layers', 'layers', [], (l) => l.filter((x) => x.frames > 0).length === 3);
     assert.deepEqual(layers.map((l) => l.rid).sort(), ['f', 'h', 'q']);
     await web.call('setQuality', 'page', 0);
     await web.seesVideo('page', 'camera', { exact: 320 });
@@ -93,6 +93,20 @@ describe('WHIP', () => {
     await publisher.until('its connection to close', 'state', [], (s) => s !== 'connected');
     await publisher.close();
     await web.close();
+  });
+
+  test('a publisher that vanishes is removed', async () => {
+    const room = 'whip-vanished';
+    const web = await sdk('web', room);
+    const publisher = new AiortcClient('publish', whip(), await token('studio', room), { hz: 880 });
+    try {
+      await publisher.saw('connection', (e) => e.state === 'connected');
+      await web.seesVideo('studio', 'camera', { exact: 640 });
+      publisher.child.kill('SIGKILL');
+      await web.until('the publisher to be gone', 'participants', [], (p) => p.length === 0, { timeout: 60_000 });
+    } finally {
+      await web.close();
+    }
   });
 
   test('the server mutes and removes a WHIP publisher', async () => {
@@ -156,6 +170,20 @@ describe('WHEP', { skip: !ours && 'not part of the other server' }, () => {
     await plays(player, { width: 800, hz: 1500 });
     assert.equal((await player.call('video')).ssrc, first.ssrc);
     await Promise.all([alice.close(), bob.close(), player.close()]);
+  });
+
+  test('both work over ICE/TCP where UDP is blocked', async () => {
+    const room = 'one-shot-tcp';
+    const walled = await chromium({ udp: false });
+    try {
+      const [studio, player] = await Promise.all([SdkClient.open(walled, `${page.url}one_shot`), SdkClient.open(walled, `${page.url}one_shot`)]);
+      await studio.call('publish', whip(), await token('studio', room), { hz: 1100, width: 640, height: 360 });
+      await player.call('play', whep(), await token('viewer', room));
+      await plays(player, { width: 640, hz: 1100 });
+      assert.deepEqual([await studio.call('path'), await player.call('path')], ['tcp', 'tcp']);
+    } finally {
+      await walled.close();
+    }
   });
 
   test('a chosen participant is played, from WHIP to WHEP', async () => {

@@ -150,10 +150,14 @@ fn a_media_token_does_not_outlive_its_room() {
     let media = post("/api/room/join", access, r#"{"roomName":"short-lived"}"#);
     let validate = format!("/livekit/rtc/validate?access_token={}", media["token"].as_str().unwrap());
     assert_eq!(server.get(&validate), (200, "success".to_owned()));
+    let whip = format!("/livekit/whip/v1?access_token={}", media["token"].as_str().unwrap());
+    let publish = || server.request("POST", &whip, &[("content-type", "application/sdp")], "v=0\r\n").0;
+    assert_eq!(publish(), 400, "let in, with an offer of nothing");
 
     let bearer = format!("Bearer {access}");
     let room = format!("/api/room/{}", room["id"].as_str().unwrap());
     let (status, _, _) = server.request("DELETE", &room, &[("authorization", &bearer)], "");
     assert_eq!(status, 202);
     assert_eq!(server.get(&validate), (404, "requested room does not exist".to_owned()));
+    assert_eq!(publish(), 404);
 }

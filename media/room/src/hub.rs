@@ -285,6 +285,7 @@ impl Hub {
             Event::UpLayerStarted { track, spatial, ssrc, codec } => {
                 self.at_up(now, track, |r, cx, p, t| {
                     r.on_layer_started(cx, (p, t), track, (spatial, ssrc), codec);
+                    r.mark_viewers(cx);
                 });
             }
             Event::DownTrackUnsupported { track, .. } => {

@@ -8,6 +8,7 @@ use crate::feedback::RtcpQueue;
 use crate::hash::Seeded;
 use crate::ids::TransportId;
 use crate::path::{Path, Proto};
+use crate::upstream::clock::SourceClock;
 use bedrud_rtp::receive::TwccRecorder;
 use bedrud_rtp::{ExtensionMap, SrtpReceiver, SrtpSender, Ssrc};
 use bedrud_transport::Transport;
@@ -62,6 +63,7 @@ pub(crate) struct Peer {
     pub(crate) nack_due: Option<Instant>,
     pub(crate) key_frame_due: Option<Instant>,
     pub(crate) last_report: Option<Instant>,
+    pub(crate) clock: SourceClock,
 
     // Subscribing side.
     pub(crate) downs: Vec<Key>,
@@ -112,6 +114,7 @@ impl Peer {
             nack_due: None,
             key_frame_due: None,
             last_report: None,
+            clock: SourceClock::default(),
             downs: Vec::new(),
             down_ssrcs: HashMap::with_hasher(hash),
             egress: Egress::new(now, config),

@@ -422,8 +422,11 @@ fn an_ssrc_reused_after_unsubscribing_goes_on_with_unused_numbers() {
         strip_trailer: false,
     }));
     w.run(1000);
-    assert!(w.subscribers[0].received[&(last + 1)].vp8.unwrap().key_frame);
+    let received = &w.subscribers[0].received;
+    assert!(received[&(last + 1)].vp8.unwrap().key_frame);
     assert_eq!(w.subscribers[0].duplicates, 0);
+    let ticks = received[&(last + 1)].timestamp.wrapping_sub(received[&last].timestamp);
+    assert!((9_000..90_000).contains(&ticks), "the clock goes on too: {ticks}");
 }
 
 #[test]

@@ -72,7 +72,6 @@ async fn nothing() -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-#[allow(clippy::too_many_arguments, reason = "extractors of one request")]
 async fn open(
     State(livekit): State<LiveKit>,
     Extension(endpoint): Extension<Endpoint>,

@@ -51,11 +51,12 @@
   }
 
   window.driver = {
-    async publish(address, token, { hz = 1000, rids = [], width = 1280, height = 720 } = {}) {
+    async publish(address, token, { hz = 1000, microphone = false, rids = [], width = 1280, height = 720 } = {}) {
       peerConnection();
-      pc.addTransceiver(await toneTrack(hz), { direction: 'sendonly' });
+      const sound = microphone ? (await navigator.mediaDevices.getUserMedia({ audio: true })).getAudioTracks()[0] : await toneTrack(hz);
+      pc.addTransceiver(sound, { direction: 'sendonly' });
       const scale = 2 ** (rids.length - 1);
-      const sendEncodings = rids.map((rid, i) => ({ rid, scaleResolutionDownBy: scale / 2 ** i }));
+      const sendEncodings = rids.map((rid, i) => ({ rid, scaleResolutionDownBy: scale / 2 ** i, maxBitrate: 100_000 * 3 ** i }));
       const picture = canvasTrack(width, height);
       // A busy machine must not shrink the picture; layers stay as they are anyway.
       if (!rids.length) picture.contentHint = 'detail';
@@ -131,6 +132,12 @@
     /** Layers being sent. */
     async layers() {
       return [...(await pc.getStats()).values()].filter((s) => s.type === 'outbound-rtp' && s.kind === 'video').map((s) => ({ rid: s.rid, width: s.frameWidth, frames: s.framesSent ?? 0, pli: s.pliCount ?? 0 }));
+    },
+    /** Protocol of the path in use. */
+    async path() {
+      const all = [...(await pc.getStats()).values()];
+      const pair = all.find((s) => s.type === 'candidate-pair' && s.nominated && s.state === 'succeeded');
+      return all.find((s) => s.id === pair?.localCandidateId)?.protocol ?? null;
     },
     state: () => pc.connectionState,
     events: () => log,

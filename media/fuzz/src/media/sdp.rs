@@ -3,7 +3,7 @@
 use bedrud_rtp::{Codec, MediaKind};
 use bedrud_sdp::{
     AnswerChoices, Answerer, AnswererConfig, ClientQuirks, CodecSpec, CodecTable, HostCandidate,
-    IceCredentials, LocalTransport, Offerer, OffererConfig, SendTrack, SessionDescription,
+    IceCredentials, IceFragment, LocalTransport, Offerer, OffererConfig, SendTrack, SessionDescription,
 };
 use std::sync::Arc;
 
@@ -39,6 +39,7 @@ pub fn run(data: &[u8]) {
         let again = SessionDescription::parse(&printed).expect("own text");
         assert_eq!(again.to_string(), printed);
     }
+    let _ = IceFragment::parse(&text);
     let codecs = Arc::new(CodecTable::default());
     let quirks = ClientQuirks::default();
     for single_connection in [false, true] {

@@ -181,7 +181,9 @@ impl Room {
             }
             return;
         }
-        let gone = p.state == participant_info::State::Disconnected;
+        // A session of one offer opens channels with that offer or never.
+        let never = p.one_shot.as_ref().is_some_and(|o| !o.has_channels());
+        let gone = never || p.state == participant_info::State::Disconnected;
         if channel != DataChannel::Reliable || gone || payload.len() > EARLY_BYTES {
             return;
         }

@@ -41,6 +41,13 @@ pub(crate) struct OneShot {
     pub(super) viewer: Option<Viewer>,
 }
 
+impl OneShot {
+    /// Whether the client offered data channels.
+    pub(crate) const fn has_channels(&self) -> bool {
+        self.remote.sctp
+    }
+}
+
 /// An offer that can be answered.
 pub(crate) struct PreparedOffer {
     answerer: Answerer,

@@ -111,6 +111,17 @@ impl Room {
             }
         }
         viewer.slots.retain(|s| !s.place.payloads.is_empty());
+        let limits = &cx.config.limits;
+        let mut numbers: BTreeMap<MediaKind, usize> = BTreeMap::new();
+        viewer.slots.retain(|s| {
+            let max = match s.place.send.kind {
+                MediaKind::Video => limits.subscriptions_video,
+                MediaKind::Audio => limits.subscriptions_audio,
+            };
+            let number = numbers.entry(s.place.send.kind).or_default();
+            *number += 1;
+            max == 0 || *number <= max
+        });
         self.viewers.insert(pid);
         let shown = self.on_show(cx.codecs);
         self.fill_viewer(cx, pid, &shown);
@@ -168,6 +179,10 @@ impl Room {
     }
 
     fn fill_viewer(&mut self, cx: &mut Cx<'_>, pid: Pid, shown: &[OnShow]) {
+        let viewer = self.get_mut(pid).and_then(|p| p.one_shot.as_mut()?.viewer.as_mut());
+        for slot in viewer.into_iter().flat_map(|v| &mut v.slots).filter(|s| !s.refused.is_empty()) {
+            slot.refused.retain(|track| shown.iter().any(|t| t.track == *track));
+        }
         let Some(p) = self.get(pid) else { return };
         let Some(viewer) = p.one_shot.as_ref().and_then(|o| o.viewer.as_ref()) else { return };
         let may = |t: &&OnShow| {

@@ -149,6 +149,40 @@ fn as_many_tracks_as_sections_are_shown_and_none_twice() {
 }
 
 #[test]
+fn limit_of_subscriptions_counts_sections() {
+    let mut w = World::with(|c| c.limits.subscriptions_video = 1);
+    for name in ["alice", "bob"] {
+        w.join(name, join(false));
+        w.publish(name, "cam", true);
+    }
+    let sections = [section("v1", true, "recvonly", false), section("v2", true, "recvonly", false)];
+    let opened = watch(&mut w, PlayWish::default(), &sections);
+    assert!(on(&w, &opened, "v1").is_some() && on(&w, &opened, "v2").is_none());
+}
+
+#[test]
+fn publisher_without_audio_levels_counts_as_speaking() {
+    let mut w = World::new();
+    for name in ["alice", "bob"] {
+        w.join(name, join(false));
+        w.publish(name, "mic", false);
+    }
+    speaks(&mut w, "alice", 127);
+    speaks(&mut w, "bob", 127);
+    let opened = watch(&mut w, PlayWish::default(), &one_of_each());
+    let sections = [section("0", false, "sendonly", false)];
+    let studio = open(&mut w, "studio", OneShotRole::Publish, &sections, |_| {}).unwrap();
+    w.settle();
+    let up = w.shard.ups.values().find(|u| u.transport == transport(&studio)).unwrap().id;
+    assert_ne!(on(&w, &opened, "a").unwrap().source, up, "nothing has been heard of it");
+    w.shard_event(Event::UpLayerStarted { track: up, spatial: 0, ssrc: 7, codec: Codec::Opus });
+    w.settle();
+    assert_eq!(on(&w, &opened, "a").unwrap().source, up);
+    speaks(&mut w, "alice", 5);
+    assert_eq!(on(&w, &opened, "a").unwrap().source, up, "it is not interrupted");
+}
+
+#[test]
 fn muted_picture_gives_way_to_one_that_is_not() {
     let mut w = World::new();
     for name in ["alice", "bob"] {

@@ -44,7 +44,7 @@ impl SenderReports {
         self.last.is_none_or(|t| now.saturating_duration_since(t) >= interval)
     }
 
-    /// Makes a report from the publisher's: its NTP clock goes on, its timestamp moves by `delta`.
+    /// Makes a report from the publisher's, in the NTP time it gives: that clock goes on, the timestamp moves by `delta`.
     pub(crate) fn make(
         &mut self,
         now: Instant,

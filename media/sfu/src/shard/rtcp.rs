@@ -67,7 +67,17 @@ impl Shard {
     }
 
     fn on_sender_report(&mut self, now: Instant, id: TransportId, ssrc: Ssrc, info: &SenderInfo) {
-        let usage = self.peers.get(id).and_then(|p| p.ssrcs.get(&ssrc).copied()).filter(|u| !u.rtx);
+        let elapsed = now.saturating_duration_since(self.origin);
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        let usage = peer.ssrcs.get(&ssrc).copied().filter(|u| !u.rtx);
+        if usage.is_some() && info.ntp != 0 {
+            let offset = peer.clock.on_report(info.ntp, elapsed);
+            for key in &peer.ups {
+                if let Some(up) = self.ups.get_mut(*key) {
+                    up.clock_offset = offset;
+                }
+            }
+        }
         if let Some(usage) = usage
             && let Some(up) = self.ups.get_mut(usage.up)
             && let Some(stream) = up.layers.get_mut(usage.layer).and_then(|l| l.stream.as_deref_mut())

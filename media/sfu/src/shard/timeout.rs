@@ -4,7 +4,7 @@ use super::{Shard, TICK};
 use crate::arena::Key;
 use crate::event::{CloseReason, Event};
 use crate::ids::TransportId;
-use bedrud_rtp::rtcp::{write_nack, write_receiver_report, write_sdes, write_sender_report};
+use bedrud_rtp::rtcp::{SenderInfo, write_nack, write_receiver_report, write_sdes, write_sender_report};
 use std::time::{Duration, Instant};
 
 /// Timers run in one call; the rest waits for the next, so that a flood of deadlines cannot hold up packets.
@@ -211,7 +211,8 @@ impl Shard {
             else {
                 continue;
             };
-            let stream = self.ups.get(down.source).and_then(|u| u.stream(deltas.layer));
+            let up = self.ups.get(down.source);
+            let stream = up.and_then(|u| u.stream(deltas.layer));
             // Without the publisher's clock there is nothing true to say yet.
             let Some(source) =
                 stream.filter(|s| s.generation == deltas.generation).and_then(|s| s.sender_report)
@@ -219,6 +220,9 @@ impl Shard {
                 continue;
             };
             let sent = (down.sent_packets, down.sent_bytes);
+            let offset = up.map_or(0, |u| u.clock_offset);
+            let (report, at) = source;
+            let source = (SenderInfo { ntp: report.ntp.wrapping_add_signed(offset), ..report }, at);
             let info = down.reports.make(now, source, deltas.timestamp, down.clock_rate, sent);
             let (ssrc, cname) = (down.ssrc, down.cname.as_str());
             peer.rtcp.add(ssrc, true, |buf| {

@@ -1,5 +1,6 @@
 //! What publishers send: tracks, their layers, and the streams behind the layers.
 
+pub(crate) mod clock;
 pub(crate) mod frame;
 pub(crate) mod key_frame;
 pub(crate) mod level;
@@ -105,6 +106,8 @@ pub(crate) struct UpTrack {
     pub(crate) metered: bool,
     /// Key frame requests since the last statistics event.
     pub(crate) stats_plis: u32,
+    /// From the publisher's NTP clock to the shard's.
+    pub(crate) clock_offset: i64,
 }
 
 impl UpTrack {
@@ -122,6 +125,7 @@ impl UpTrack {
             meter: AudioMeter::default(),
             metered: false,
             stats_plis: 0,
+            clock_offset: 0,
         }
     }
 
