@@ -7,6 +7,7 @@ pub mod config;
 pub mod db;
 pub mod domain;
 pub mod livekit;
+pub mod metrics;
 pub mod observe;
 pub mod server;
 pub mod ui;

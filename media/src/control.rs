@@ -1,7 +1,7 @@
 //! The control thread: owns the hub, and carries its outputs to sessions, shards and callers.
 
 use crate::session::SessionOutput;
-use crate::stats::SfuStats;
+use crate::stats::{SfuMetrics, SfuStats};
 use bedrud_net::MediaNet;
 use bedrud_room::{
     ConnId, Hub, Input, JoinError, JoinParams, Now, OneShotRequest, OneShotResult, Output, RoomEvent,
@@ -45,6 +45,9 @@ pub(crate) enum Request {
     },
     Stats {
         reply: oneshot::Sender<SfuStats>,
+    },
+    Metrics {
+        reply: oneshot::Sender<SfuMetrics>,
     },
     Shutdown {
         drain: Duration,
@@ -231,14 +234,10 @@ impl Control {
                 self.input(now, Input::OneShot { id, request: *request });
             }
             Request::Stats { reply } => {
-                let shards = self.net.report().unwrap_or_default();
-                let stats = SfuStats {
-                    hub: self.hub.stats(),
-                    sessions: self.conns.len(),
-                    calls: self.calls.len() + self.validations.len() + self.one_shots.len(),
-                    shards,
-                };
-                let _ = reply.send(stats);
+                let _ = reply.send(self.stats());
+            }
+            Request::Metrics { reply } => {
+                let _ = reply.send(SfuMetrics { stats: self.stats(), hub: self.hub.metrics() });
             }
             Request::Shutdown { drain, reply } => {
                 let end = now.mono + drain;
@@ -253,6 +252,15 @@ impl Control {
                     }
                 }
             }
+        }
+    }
+
+    fn stats(&self) -> SfuStats {
+        SfuStats {
+            hub: self.hub.stats(),
+            sessions: self.conns.len(),
+            calls: self.calls.len() + self.validations.len() + self.one_shots.len(),
+            shards: self.net.report().unwrap_or_default(),
         }
     }
 

@@ -18,20 +18,20 @@ pub use error::{SessionClosed, StartError};
 pub use events::{EventReceiver, SfuEvent};
 pub use session::{Session, SessionOutput};
 pub use sfu::Sfu;
-pub use stats::SfuStats;
+pub use stats::{SfuMetrics, SfuStats};
 
 pub use bedrud_net::{
     AdoptError, NetConfig, NetCounters, SNIFF_BYTES, ShardReport, Sniff, TcpLimits, UdpMode, candidate_ips,
     local_ips, sniff,
 };
 pub use bedrud_room::{
-    Claims, ClientContext, Format, Frame, HubConfig, JoinError, JoinParams, Limits, MAX_JOIN_REQUEST,
-    MAX_SIGNAL_MESSAGE, OneShotOpened, OneShotReply, OneShotRequest, OneShotResult, OneShotRole,
-    OneShotSession, PlayWish, Reconnect, RoomEvent, ServerMessage, ServiceError, ServiceErrorCode,
-    ServiceRequest, ServiceResponse, SignalCodecError, SignalPath, Timeouts, VideoGrant, decode_join_request,
-    decode_request, encode_response,
+    ByKind, Claims, ClientContext, Format, Frame, HubConfig, HubCounters, HubMetrics, JoinError, JoinParams,
+    Limits, MAX_JOIN_REQUEST, MAX_SIGNAL_MESSAGE, OneShotOpened, OneShotReply, OneShotRequest, OneShotResult,
+    OneShotRole, OneShotSession, PlayWish, Reconnect, RoomEvent, RoomMetrics, ServerMessage, ServiceError,
+    ServiceErrorCode, ServiceRequest, ServiceResponse, SignalCodecError, SignalPath, Timeouts, Traffic,
+    VideoGrant, decode_join_request, decode_request, encode_response,
 };
 pub use bedrud_rtp::{Codec, MediaKind};
-pub use bedrud_sfu::ShardConfig;
+pub use bedrud_sfu::{DropReason, ShardConfig, ShardStats};
 pub use bedrud_transport::{Certificate, TransportConfig};
 pub use livekit_protocol as protocol;

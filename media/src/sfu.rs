@@ -5,7 +5,7 @@ use crate::control::{Control, Link, Request};
 use crate::error::StartError;
 use crate::events::EventReceiver;
 use crate::session::Session;
-use crate::stats::SfuStats;
+use crate::stats::{SfuMetrics, SfuStats};
 use bedrud_net::{AdoptError, EventSink, MediaNet, candidate_ips};
 use bedrud_room::{
     ConnId, Hub, JoinError, JoinParams, Limits, OneShotRequest, OneShotResult, RoomEvent, ServiceError,
@@ -219,6 +219,13 @@ impl Sfu {
     pub async fn stats(&self) -> Option<SfuStats> {
         let (reply, answer) = oneshot::channel();
         self.0.link.requests.send(Request::Stats { reply }).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// Figures for monitoring; `None` after the end. The work grows with the number of participants.
+    pub async fn metrics(&self) -> Option<SfuMetrics> {
+        let (reply, answer) = oneshot::channel();
+        self.0.link.requests.send(Request::Metrics { reply }).await.ok()?;
         answer.await.ok()
     }
 

@@ -1,7 +1,7 @@
 //! How much a media server holds.
 
 use bedrud_net::ShardReport;
-use bedrud_room::HubStats;
+use bedrud_room::{HubMetrics, HubStats};
 
 /// A snapshot of [`crate::Sfu::stats`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,6 +14,15 @@ pub struct SfuStats {
     pub calls: usize,
     /// Every shard and its sockets.
     pub shards: Vec<ShardReport>,
+}
+
+/// A snapshot of [`crate::Sfu::metrics`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SfuMetrics {
+    /// What is held now.
+    pub stats: SfuStats,
+    /// Counters since the start, and the rooms one by one.
+    pub hub: HubMetrics,
 }
 
 impl SfuStats {

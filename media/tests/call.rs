@@ -3,7 +3,7 @@
 
 mod peer;
 
-use bedrud_media::{RoomEvent, Sfu, SfuConfig, SfuEvent, Sniff, sniff};
+use bedrud_media::{ByKind, RoomEvent, Sfu, SfuConfig, SfuEvent, ShardStats, Sniff, sniff};
 use peer::{Peer, run_until};
 use std::io::Read;
 use std::net::TcpListener;
@@ -83,6 +83,13 @@ async fn call(sfu: Sfu, tcp: bool) {
     let stats = sfu.stats().await.unwrap();
     assert_eq!((stats.transports(), stats.sessions, stats.hub.participants), (4, 2, 2));
     assert_eq!(stats.tcp_connections(), if tcp { 4 } else { 0 });
+
+    let figures = sfu.metrics().await.unwrap();
+    let both = ByKind { audio: 2, video: 2 };
+    assert_eq!((figures.hub.rooms[0].published, figures.hub.rooms[0].subscribed), (both, both));
+    assert_eq!((figures.hub.counters.participants_joined, figures.hub.counters.video_published), (2, 2));
+    let sum = |pick: fn(&ShardStats) -> u64| figures.stats.shards.iter().map(|s| pick(&s.shard)).sum::<u64>();
+    assert!(sum(|s| s.rtp_in) > 80 && sum(|s| s.rtp_out) > 80 && sum(|s| s.rtp_bytes_out) > 800);
 
     bob.leave().await;
     run_until(&mut [&mut alice, &mut bob], "bob is gone", |p| {

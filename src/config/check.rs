@@ -11,6 +11,8 @@ pub const DEFAULT_PORT: u16 = 8090;
 pub const DEFAULT_TLS_PORT: u16 = 443;
 /// Shortest signing secret accepted, characters.
 pub const MIN_SECRET_LEN: usize = 32;
+/// Shortest token accepted for reading metrics, characters.
+const MIN_METRICS_TOKEN_LEN: usize = 16;
 
 impl Config {
     /// HTTPS on the main port.
@@ -179,6 +181,13 @@ pub fn check(config: &Config) -> Vec<Problem> {
         if let Err(message) = crate::webhooks::Endpoint::parse(url) {
             refuse("livekit.webhook.urls", message, "e.g. https://example.org/livekit/events");
         }
+    }
+    let metrics = &config.metrics;
+    if !metrics.address.is_empty() && metrics.address.parse::<SocketAddr>().is_err() {
+        refuse("metrics.address", "must be an address and a port", "e.g. 127.0.0.1:9090");
+    }
+    if !metrics.token.is_empty() && metrics.token.reveal().chars().count() < MIN_METRICS_TOKEN_LEN {
+        refuse("metrics.token", "is shorter than 16 characters", "use `openssl rand -hex 16`");
     }
     if config.auth.token_duration == 0 {
         refuse("auth.tokenDuration", "must be at least 1 hour", "the usual value is 24");

@@ -5,6 +5,7 @@
 
 use super::node::{Node, Value};
 use super::problem::{Problem, Problems};
+use super::prometheus::Prometheus;
 use super::room_presets::RoomConfigurations;
 use super::setting::{Scalar, section};
 use super::value::{Secret, SecretMap, Unread};
@@ -68,10 +69,10 @@ section! {
         node_stats: Unread = Unread, "node_stats", env [], inert;
         /// Read over.
         api: Unread = Unread, "api", env [], inert;
-        /// Read over.
-        prometheus: Unread = Unread, "prometheus", env [], inert;
-        /// Read over.
-        prometheus_port: Unread = Unread, "prometheus_port", env [], inert;
+        /// Figures for Prometheus.
+        prometheus: Prometheus = Prometheus::default(), "prometheus", env [];
+        /// Old place of prometheus.port.
+        prometheus_port: u16 = 0, "prometheus_port", env [];
         /// Read over.
         debug_handler: Unread = Unread, "debug_handler", env [], inert;
         /// Read over.

@@ -9,6 +9,7 @@ pub mod load;
 pub mod media;
 pub mod node;
 pub mod problem;
+pub mod prometheus;
 pub mod room_presets;
 pub mod sections;
 pub mod setting;

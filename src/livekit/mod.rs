@@ -7,6 +7,8 @@ mod socket;
 mod twirp;
 mod whip;
 
+pub(crate) use twirp::ErrorCode;
+
 use self::agents::Agents;
 use crate::auth::media_token::{self, ApiKeys, Claims};
 use crate::domain::{Platform, rooms};

@@ -25,6 +25,9 @@ pub fn of_platform(config: &Config) -> anyhow::Result<MediaConfig> {
         warn_inert(&name, &loaded.inert);
         loaded.config
     };
+    if settings.prometheus_port > 0 || settings.prometheus.port > 0 {
+        tracing::warn!("prometheus.port of the LiveKit file has no effect here: set metrics.address");
+    }
     if !config.livekit.node_ip.is_empty() {
         settings.rtc.node_ip.clone_from(&config.livekit.node_ip);
     }

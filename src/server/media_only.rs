@@ -2,10 +2,11 @@
 
 use super::edge::Edge;
 use super::webhooks::{self, Outbox};
-use super::{listen, media, router};
+use super::{listen, media, metrics, router};
 use crate::config::Server;
 use crate::config::media::MediaConfig;
 use crate::livekit::LiveKit;
+use crate::metrics::Metrics;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
@@ -49,12 +50,16 @@ pub async fn run(
         }
     }
     let sfu = media::start(&settings, SocketAddr::new(media_ip(&ips), port))?;
+    let figures = Metrics::new(sfu.clone(), settings.prometheus.rooms as usize);
     let hooks = match hooks {
         Some((settings, outbox)) => {
-            Some((webhooks::start(settings, outbox.store.clone(), &sfu).await?, outbox))
+            let hooks = webhooks::start(settings, outbox.store.clone(), &sfu).await?;
+            figures.watch_webhooks(hooks.stats());
+            Some((hooks, outbox))
         }
         None => None,
     };
+    metrics::serve_media(&edge, &settings, &ips, &figures)?;
     if let Some(tcp_port) = settings.rtc.tcp_port.filter(|p| *p != port) {
         for ip in &ips {
             listeners.push(listen::bind(SocketAddr::new(*ip, tcp_port))?);
@@ -63,7 +68,7 @@ pub async fn run(
 
     let max_body = settings.limit.max_api_request_body_size as usize;
     let livekit = LiveKit::new(sfu.clone(), keys, max_body, edge.shutdown.guard());
-    let routes = router::media_only(livekit.router());
+    let routes = router::media_only(metrics::count_calls(livekit.router(), figures));
     // The routes hold the only other guard; see that nothing here outlives the end.
     drop(livekit);
     let mut addresses = Vec::new();

@@ -11,6 +11,7 @@ pub mod http;
 pub mod listen;
 pub mod media;
 pub mod media_only;
+pub mod metrics;
 pub mod platform;
 pub mod presence;
 pub mod router;

@@ -3,13 +3,16 @@
 use super::data_dir::DataDir;
 use super::edge::Edge;
 use super::health::{Probe, unix_seconds};
-use super::{clock, health, http, listen, media, presence, router, secrets, settings, tls, webhooks};
+use super::{
+    clock, health, http, listen, media, metrics, presence, router, secrets, settings, tls, webhooks,
+};
 use crate::api::{self, AppParts, AppState, Entropy, MediaControl};
 use crate::auth::media_token::ApiKeys;
 use crate::config::Config;
 use crate::db::{DatabaseConfig, Store};
 use crate::domain::{Platform, housekeeping, live, setup};
 use crate::livekit::LiveKit;
+use crate::metrics::Metrics;
 use crate::ui;
 use anyhow::Context as _;
 use axum::Router;
@@ -86,6 +89,11 @@ pub async fn run(mut config: Config, ready: impl FnOnce(&Started)) -> anyhow::Re
         Some(settings) => Some(webhooks::start(settings, app.platform().store.clone(), &sfu).await?),
         None => None,
     };
+    let figures = Metrics::new(sfu.clone(), config.metrics.rooms as usize);
+    if let Some(hooks) = &hooks {
+        figures.watch_webhooks(hooks.stats());
+    }
+    let metrics_route = metrics::serve_platform(&edge, &config, &figures)?.unwrap_or_default();
     let housekeeper = tokio::spawn(keep_house(Arc::clone(app.platform())));
     let token = setup::new_token(app.platform()).await?;
 
@@ -97,8 +105,8 @@ pub async fn run(mut config: Config, ready: impl FnOnce(&Started)) -> anyhow::Re
     let routes = router::platform(
         &config,
         api::router(app.clone()),
-        health::router(probe(app.platform(), &sfu), cert_path),
-        livekit.router(),
+        health::router(probe(app.platform(), &sfu), cert_path).merge(metrics_route),
+        metrics::count_calls(livekit.router(), figures),
         ui::router(&settings::connect_sources(&config)),
     );
     drop(livekit);

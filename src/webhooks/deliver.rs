@@ -257,6 +257,7 @@ impl Actor {
                 add(&self.stats.dropped_depth, 1);
                 continue;
             };
+            self.stats.queue_length.observe(self.plan.depth(target, &room) as u64);
             #[allow(
                 deprecated,
                 reason = "the reference server no longer fills it, its receivers still read it"

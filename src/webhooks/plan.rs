@@ -267,6 +267,13 @@ impl Plan {
         free.filter_map(|t| t.waiting.first().map(|(at, _)| *at)).min()
     }
 
+    /// Events of a room that wait for a receiver.
+    #[must_use]
+    pub fn depth(&self, target: usize, room: &str) -> usize {
+        let queue = self.targets.get(target).and_then(|t| t.queues.get(room));
+        queue.map_or(0, |q| q.entries.len() + q.reserved)
+    }
+
     /// Events that wait or are being sent.
     #[must_use]
     pub fn pending(&self) -> usize {

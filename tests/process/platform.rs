@@ -9,6 +9,18 @@ fn secrets(data: &Path) -> String {
 }
 
 #[test]
+fn metrics_on_the_main_port_are_for_those_with_the_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let (server, _) = Server::run(&dir.path().join("data"), &["--set", "metrics.token=0123456789abcdef"]);
+    assert_eq!(server.get("/metrics").0, 401);
+    let token = [("authorization", "Bearer 0123456789abcdef")];
+    let (status, head, body) = server.request("GET", "/metrics", &token, "");
+    assert_eq!(status, 200);
+    assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+    assert!(body.contains("\nlivekit_room_total 0\n"), "{body}");
+}
+
+#[test]
 fn starts_from_nothing_serves_and_stops_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");

@@ -11,6 +11,7 @@ use crate::io::{
     ServiceResponse,
 };
 use crate::join_params::JoinParams;
+use crate::metrics::{HubMetrics, Tally};
 use crate::room::{Farewell, Room, RoomStats, configuration};
 use crate::session::refusal;
 use crate::timers::Timer;
@@ -47,6 +48,7 @@ pub struct Hub {
     rooms: HashMap<RoomKey, Room>,
     names: HashMap<String, RoomKey>,
     closing: bool,
+    tally: Tally,
 }
 
 impl Hub {
@@ -54,11 +56,12 @@ impl Hub {
     #[must_use]
     pub fn new(config: HubConfig, seed: [u8; 32]) -> Self {
         let core = Core::new(config, StdRng::from_seed(seed));
-        Self { core, rooms: HashMap::new(), names: HashMap::new(), closing: false }
+        Self { core, rooms: HashMap::new(), names: HashMap::new(), closing: false, tally: Tally::default() }
     }
 
     /// Takes one input. Drain [`Hub::poll`] afterwards.
     pub fn handle(&mut self, now: Now, input: Input) {
+        self.tally.input(&input);
         match input {
             Input::Join { conn, params } => self.on_join(now, conn, *params),
             Input::Validate { id, mut params } => {
@@ -94,7 +97,17 @@ impl Hub {
 
     /// Next thing to do, until `None`.
     pub fn poll(&mut self) -> Option<Output> {
-        self.core.out.pop_front()
+        let output = self.core.out.pop_front();
+        if let Some(output) = &output {
+            self.tally.output(output);
+        }
+        output
+    }
+
+    /// Figures for the operator.
+    #[must_use]
+    pub fn metrics(&self) -> HubMetrics {
+        self.tally.snapshot(&self.rooms)
     }
 
     /// When [`Input::Timeout`] is due, if ever.
@@ -137,9 +150,11 @@ impl Hub {
     fn sweep(&mut self, key: RoomKey) {
         if self.rooms.get(&key).is_some_and(|r| r.finished)
             && let Some(room) = self.rooms.remove(&key)
-            && self.names.get(&room.info.name) == Some(&key)
         {
-            self.names.remove(&room.info.name);
+            self.tally.forget(key);
+            if self.names.get(&room.info.name) == Some(&key) {
+                self.names.remove(&room.info.name);
+            }
         }
     }
 
@@ -351,6 +366,7 @@ impl Hub {
         }
         for (key, stats) in by_room {
             if let Some(room) = self.rooms.get_mut(&key) {
+                self.tally.carried(key, &stats);
                 room.on_stats(&mut self.core.at(now), stats);
             }
         }

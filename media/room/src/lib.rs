@@ -15,6 +15,7 @@ mod ids;
 mod io;
 mod join_params;
 mod message;
+mod metrics;
 mod one_shot;
 mod room;
 mod session;
@@ -34,6 +35,7 @@ pub use io::{
 };
 pub use join_params::{ClientContext, JoinParams, Reconnect, SignalPath};
 pub use message::ServerMessage;
+pub use metrics::{ByKind, HubCounters, HubMetrics, RoomMetrics, Traffic};
 pub use one_shot::{
     OneShotOpened, OneShotReply, OneShotRequest, OneShotResult, OneShotRole, OneShotSession, PlayWish,
 };

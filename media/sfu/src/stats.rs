@@ -133,12 +133,20 @@ pub struct ShardStats {
     pub rtcp_out: u64,
     /// Packets retransmitted to subscribers.
     pub rtx_out: u64,
+    /// Payload bytes of these.
+    pub rtx_bytes_out: u64,
     /// Packets asked back from publishers.
     pub nacks_out: u64,
     /// Packets publishers sent again.
     pub rtx_in: u64,
+    /// Payload bytes of these.
+    pub rtx_bytes_in: u64,
     /// Key frame requests sent to publishers.
     pub plis_out: u64,
+    /// Packets subscribers asked back.
+    pub nacks_in: u64,
+    /// Key frame requests of subscribers.
+    pub plis_in: u64,
     /// Drops by reason.
     pub drops: Drops,
 }

@@ -6,6 +6,7 @@ mod chat;
 mod database;
 mod livekit;
 mod mail;
+mod metrics;
 mod server;
 mod webxdc;
 
@@ -15,6 +16,7 @@ pub use chat::{Chat, Recording, S3, UploadBackend, Uploads};
 pub use database::{Database, DatabaseType};
 pub use livekit::{LiveKit, Webhook};
 pub use mail::{Email, EmailTemplates, Queue};
+pub use metrics::Metrics;
 pub use server::{Acme, CertAlgorithm, Limits, Server};
 pub use webxdc::{Gallery, UploadPolicy, WebXdc};
 
@@ -31,6 +33,8 @@ section! {
         livekit: LiveKit = LiveKit::default(), "livekit", env [];
         /// Sign-in, sessions, mail confirmation.
         auth: Auth = Auth::default(), "auth", env [];
+        /// Figures for Prometheus.
+        metrics: Metrics = Metrics::default(), "metrics", env [];
         /// Log output.
         logger: Logger = Logger::default(), "logger", env [];
         /// Which other origins may call the API from a browser.

@@ -48,6 +48,10 @@ impl Code {
     }
 }
 
+/// Goes with the answer to a refused call, for those who count.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ErrorCode(pub(crate) &'static str);
+
 /// A refused call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TwirpError {
@@ -85,6 +89,8 @@ impl From<ServiceError> for TwirpError {
 impl IntoResponse for TwirpError {
     fn into_response(self) -> Response {
         let (code, status) = self.code.parts();
-        (status, Json(json!({ "code": code, "msg": self.msg }))).into_response()
+        let mut response = (status, Json(json!({ "code": code, "msg": self.msg }))).into_response();
+        response.extensions_mut().insert(ErrorCode(code));
+        response
     }
 }

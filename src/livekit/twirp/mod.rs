@@ -8,6 +8,7 @@ mod fields;
 mod grants;
 mod room_service;
 
+pub(crate) use error::ErrorCode;
 use error::{Code, TwirpError};
 
 use super::LiveKit;

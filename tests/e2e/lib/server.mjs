@@ -118,6 +118,21 @@ export async function startLivekit() {
   return server.start();
 }
 
+/** Samples of a Prometheus exposition: name with its labels, in the order of their names, to value. */
+export async function scrape(url, headers = {}) {
+  const res = await fetch(url, { headers });
+  if (!res.ok) throw new Error(`status ${res.status}`);
+  const samples = new Map();
+  for (const line of (await res.text()).split('\n')) {
+    const found = /^([a-z_]+)(?:\{(.*)\})? (\S+)$/.exec(line);
+    if (!found) continue;
+    // Labels that every sample of the other server carries do not tell samples apart.
+    const labels = (found[2] ?? '').split(/,(?=[a-z_]+=)/).filter((l) => l && !/^(node_id|node_type|country)=/.test(l));
+    samples.set(`${found[1]}{${labels.sort().join(',')}}`, Number(found[3]));
+  }
+  return samples;
+}
+
 /** Keys of `startLivekitWith`. */
 export const configuredKeys = { key: 'APIe2e', secret: '0123456789abcdef0123456789abcdef' };
 

@@ -7,6 +7,7 @@ pub(crate) mod configuration;
 mod data;
 mod data_tracks;
 mod dynacast;
+mod figures;
 mod life;
 mod link;
 mod metrics;

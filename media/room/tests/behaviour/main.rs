@@ -15,6 +15,7 @@ mod hostile;
 mod join;
 mod leave;
 mod limits;
+mod metrics;
 mod permissions;
 mod publish;
 mod quality;

@@ -112,6 +112,7 @@ fn flush_media(
     stats.rtp_bytes_out += payload as u64;
     if queued.again {
         stats.rtx_out += 1;
+        stats.rtx_bytes_out += payload as u64;
     } else {
         down.sent_packets += 1;
         down.sent_bytes += payload as u64;

@@ -102,6 +102,7 @@ impl Shard {
         let key = self.peers.get(id).and_then(|p| p.down_ssrcs.get(&media).copied());
         let Some(down) = key.and_then(|k| self.downs.get_mut(k)) else { return };
         down.stats_plis += 1;
+        self.stats.plis_in += 1;
         let source = down.source;
         // Paused: nobody would see it, and resuming asks by itself.
         if down.forwarder.target().is_some() {
@@ -124,6 +125,7 @@ impl Shard {
         let Some(peer) = self.peers.get(id) else { return };
         let Some(key) = peer.down_ssrcs.get(&nack.media).copied() else { return };
         for seq in nack.lost().take(MAX_NACKED) {
+            self.stats.nacks_in += 1;
             self.retransmit(now, id, key, seq);
         }
     }

@@ -147,6 +147,7 @@ impl Shard {
             return self.drop_packet(DropReason::Late);
         };
         self.stats.rtx_in += 1;
+        self.stats.rtx_bytes_in += packet.payload.len() as u64;
         let arrival = arrival(packet, seq, payload, true);
         self.take(now, usage, pt, &arrival);
     }

@@ -1,0 +1,135 @@
+//! Figures for the operator: counters since the start, and what each room holds and has carried.
+
+use crate::ids::RoomKey;
+use crate::io::{Input, Output, RoomEvent};
+use crate::room::{Room, RoomStats};
+use livekit_protocol::TrackType;
+use std::collections::HashMap;
+
+/// Counters since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HubCounters {
+    /// Joins and resumes asked for.
+    pub joins: u64,
+    /// Of these, refused before anything was sent.
+    pub joins_refused: u64,
+    /// Participants whose media connection came up.
+    pub participants_joined: u64,
+    /// Participants that left after that.
+    pub participants_left: u64,
+    /// Participants that left before that.
+    pub participants_aborted: u64,
+    /// Rooms opened.
+    pub rooms_started: u64,
+    /// Rooms closed.
+    pub rooms_finished: u64,
+    /// Audio tracks published.
+    pub audio_published: u64,
+    /// Video tracks published.
+    pub video_published: u64,
+    /// Signalling messages of clients.
+    pub signals_in: u64,
+    /// Signalling messages to clients.
+    pub signals_out: u64,
+}
+
+/// Tracks or subscriptions by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ByKind {
+    /// Audio.
+    pub audio: usize,
+    /// Video.
+    pub video: usize,
+}
+
+/// What a room carried.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Media payload from publishers, bytes.
+    pub bytes_in: u64,
+    /// Media payload to subscribers, bytes.
+    pub bytes_out: u64,
+}
+
+/// An open room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomMetrics {
+    /// Name.
+    pub name: String,
+    /// Id of this opening of the room.
+    pub sid: String,
+    /// Participants, all kinds.
+    pub participants: usize,
+    /// Published tracks.
+    pub published: ByKind,
+    /// Subscriptions that have a place in a connection.
+    pub subscribed: ByKind,
+    /// Since it opened, as of the shard's last report.
+    pub traffic: Traffic,
+}
+
+/// All figures of a hub.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HubMetrics {
+    /// Since the start.
+    pub counters: HubCounters,
+    /// Open rooms, oldest first.
+    pub rooms: Vec<RoomMetrics>,
+}
+
+/// Counts as inputs and outputs pass.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    counters: HubCounters,
+    traffic: HashMap<RoomKey, Traffic>,
+}
+
+impl Tally {
+    pub(crate) fn input(&mut self, input: &Input) {
+        match input {
+            Input::Join { .. } => self.counters.joins += 1,
+            Input::Signal { .. } => self.counters.signals_in += 1,
+            _ => {}
+        }
+    }
+
+    pub(crate) fn output(&mut self, output: &Output) {
+        let counters = &mut self.counters;
+        match output {
+            Output::Signal { .. } => counters.signals_out += 1,
+            Output::Refuse { .. } => counters.joins_refused += 1,
+            Output::Event(event) => match &**event {
+                RoomEvent::RoomStarted { .. } => counters.rooms_started += 1,
+                RoomEvent::RoomFinished { .. } => counters.rooms_finished += 1,
+                RoomEvent::ParticipantJoined { .. } => counters.participants_joined += 1,
+                RoomEvent::ParticipantLeft { .. } => counters.participants_left += 1,
+                RoomEvent::ParticipantConnectionAborted { .. } => counters.participants_aborted += 1,
+                RoomEvent::TrackPublished { track, .. } if track.r#type == TrackType::Video as i32 => {
+                    counters.video_published += 1;
+                }
+                RoomEvent::TrackPublished { .. } => counters.audio_published += 1,
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+
+    /// Figures of one interval.
+    pub(crate) fn carried(&mut self, room: RoomKey, stats: &RoomStats) {
+        let traffic = self.traffic.entry(room).or_default();
+        traffic.bytes_in += stats.up.values().map(|s| s.bytes).sum::<u64>();
+        traffic.bytes_out += stats.down.values().map(|s| s.bytes).sum::<u64>();
+    }
+
+    pub(crate) fn forget(&mut self, room: RoomKey) {
+        self.traffic.remove(&room);
+    }
+
+    pub(crate) fn snapshot(&self, rooms: &HashMap<RoomKey, Room>) -> HubMetrics {
+        let mut rooms: Vec<(&RoomKey, &Room)> = rooms.iter().collect();
+        rooms.sort_unstable_by_key(|(key, _)| **key);
+        let describe =
+            |(key, room): (&RoomKey, &Room)| room.metrics(self.traffic.get(key).copied().unwrap_or_default());
+        HubMetrics { counters: self.counters, rooms: rooms.into_iter().map(describe).collect() }
+    }
+}
