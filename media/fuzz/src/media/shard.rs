@@ -16,8 +16,10 @@ use std::time::{Duration, Instant};
 const PROFILE: SrtpProfile = SrtpProfile::AeadAes128Gcm;
 const CODECS: [(u8, Codec); 5] =
     [(96, Codec::Vp8), (98, Codec::Vp9), (108, Codec::H264), (35, Codec::Av1), (111, Codec::Opus)];
-/// Streams of the publisher: media and RTX of two video layers, audio.
-const SSRCS: [u32; 5] = [1000, 1001, 1002, 1003, 1004];
+/// Streams of the publisher: media and RTX of two video layers, audio, video with all layers in one stream.
+const SSRCS: [u32; 6] = [1000, 1001, 1002, 1003, 1004, 1005];
+/// The down track of the last.
+const SVC: DownTrackId = DownTrackId(2);
 
 /// One end of a connection.
 struct Peer {
@@ -71,6 +73,7 @@ fn tracks(shard: &mut Shard, now: Instant) {
     let kinds = [
         (MediaKind::Video, vec![layer(0, SSRCS[0], Some(SSRCS[1])), layer(1, SSRCS[2], Some(SSRCS[3]))]),
         (MediaKind::Audio, vec![layer(0, SSRCS[4], None)]),
+        (MediaKind::Video, vec![layer(0, SSRCS[5], None)]),
     ];
     for (track, (kind, layers)) in kinds.into_iter().enumerate() {
         let (id, ssrc) = (UpTrackId(track as u64), 9000 + 2 * track as u32);
@@ -142,6 +145,16 @@ fn step(shard: &mut Shard, now: &mut Instant, peers: &mut [Peer; 2], what: u8, b
             if peer.sender.seal_rtcp(&mut packet, 0).is_ok() {
                 shard.handle_datagram(*now, peer.path, &mut packet);
             }
+        }
+        7 if what & 0x40 != 0 => {
+            let wish = bytes.first().copied().unwrap_or(0);
+            let settings = DownTrackSettings {
+                paused: wish & 0x80 != 0,
+                max_spatial: wish & 3,
+                max_temporal: wish >> 2 & 3,
+                may_pause: true,
+            };
+            shard.handle_command(*now, Command::SetDownTrack { id: SVC, settings });
         }
         _ => {
             let wait = bytes.first_chunk::<2>().map_or(5, |b| u16::from_be_bytes(*b));

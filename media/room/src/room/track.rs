@@ -173,7 +173,7 @@ impl Published {
         all
     }
 
-    /// Spatial layer that carries a quality, or the best one below it.
+    /// Spatial layer that carries a quality, or the best one below it; `u8::MAX` is no limit.
     pub(crate) fn spatial(&self, quality: VideoQuality) -> u8 {
         let qualities = self.qualities();
         if qualities.is_empty() {
@@ -182,6 +182,10 @@ impl Published {
                 VideoQuality::Medium => 1,
                 VideoQuality::High => 2,
             };
+        }
+        // One stream may hold more layers (SVC) than its publisher described: the best described is then all of it.
+        if self.primary.config.layers.len() == 1 && qualities.last().is_some_and(|top| quality >= *top) {
+            return u8::MAX;
         }
         let below = qualities.iter().filter(|q| **q <= quality).count();
         u8::try_from(below.saturating_sub(1)).unwrap_or(0)

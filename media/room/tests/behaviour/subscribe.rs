@@ -1,11 +1,11 @@
-use crate::client::Client;
-use crate::world::{World, join};
+use crate::client::{Client, add_track};
+use crate::world::{World, join, layers};
 use bedrud_sfu::{DownTrackConfig, Event};
 use livekit_protocol::signal_request::Message as Request;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
-    ParticipantTracks, SubscriptionError, SubscriptionPermission, TrackPermission, UpdateSubscription,
-    UpdateTrackSettings, VideoQuality,
+    AddTrackRequest, ParticipantTracks, SubscriptionError, SubscriptionPermission, TrackPermission,
+    UpdateSubscription, UpdateTrackSettings, VideoQuality,
 };
 use std::time::Duration;
 
@@ -238,6 +238,24 @@ fn requested_size_selects_the_layer() {
     w.settle();
     let settings = only_down(&w).settings;
     assert_eq!((settings.max_spatial, settings.max_temporal), (0, 1));
+}
+
+#[test]
+fn the_best_of_a_single_stream_is_all_its_layers() {
+    let mut w = World::new();
+    w.join("alice", join(false));
+    w.join("bob", join(false));
+    let request = AddTrackRequest { layers: layers(), ..add_track("cam", true) };
+    let sid = w.publish_as("alice", request, false);
+    assert_eq!(only_down(&w).settings.max_spatial, u8::MAX);
+    for (quality, layer) in [(VideoQuality::Low, 0), (VideoQuality::Medium, 1), (VideoQuality::High, u8::MAX)]
+    {
+        let quality = quality as i32;
+        let s = UpdateTrackSettings { track_sids: vec![sid.clone()], quality, ..Default::default() };
+        w.send("bob", Request::TrackSetting(s));
+        w.settle();
+        assert_eq!(only_down(&w).settings.max_spatial, layer);
+    }
 }
 
 #[test]

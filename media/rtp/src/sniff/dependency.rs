@@ -8,6 +8,7 @@ pub use rewrite::{DependencyLayout, MAX_DEPENDENCY_DESCRIPTOR, RewrittenDescript
 pub use structure::{DecodeTarget, DependencyStructure, FrameLayer, Indication};
 
 use super::bits::Bits;
+use crate::bytes::u16_at;
 use crate::receive::extend_seq;
 use structure::{Relations, read_indications};
 
@@ -79,12 +80,21 @@ impl DependencyDescriptor {
     }
 }
 
-/// Reads the descriptors of one stream; remembers the last template structure. Allocates only when one arrives.
+/// Reads the descriptors of one stream; remembers the last template structure, and the one before for packets that come
+/// late. Allocates only when one arrives.
 #[derive(Debug, Clone, Default)]
 pub struct DependencyReader {
-    structure: Option<DependencyStructure>,
+    current: Option<Known>,
+    before: Option<Known>,
     newest: Option<u64>,
     active: (u64, u32),
+}
+
+/// A structure and the key frame it came with.
+#[derive(Debug, Clone)]
+struct Known {
+    structure: DependencyStructure,
+    since: u64,
 }
 
 impl DependencyReader {
@@ -97,7 +107,24 @@ impl DependencyReader {
     /// The structure in force.
     #[must_use]
     pub fn structure(&self) -> Option<&DependencyStructure> {
-        self.structure.as_ref()
+        self.current.as_ref().map(|k| &k.structure)
+    }
+
+    /// The structure of a frame, the one in force or the one before.
+    #[must_use]
+    pub fn structure_at(&self, frame: u64) -> Option<&DependencyStructure> {
+        self.known_at(frame).map(|k| &k.structure)
+    }
+
+    /// The key frame of the structure in force.
+    #[must_use]
+    pub fn structure_frame(&self) -> Option<u64> {
+        self.current.as_ref().map(|k| k.since)
+    }
+
+    fn known_at(&self, frame: u64) -> Option<&Known> {
+        let began = |k: &&Known| frame >= k.since;
+        self.current.as_ref().filter(began).or(self.before.as_ref().filter(began)).or(self.current.as_ref())
     }
 
     /// Decode targets the sender produces, a bit per target, by the newest frame that told.
@@ -109,29 +136,36 @@ impl DependencyReader {
     /// Highest layers of a decode target of the current structure.
     #[must_use]
     pub fn target_layer(&self, target: u8) -> Option<FrameLayer> {
-        Some(self.structure.as_ref()?.targets().get(usize::from(target))?.layer)
+        Some(self.structure()?.targets().get(usize::from(target))?.layer)
     }
 
-    /// Reads one descriptor. A structure is remembered when the whole descriptor is right, unless it is older than the
-    /// newest frame by then.
+    /// Reads one descriptor. A structure is remembered when the whole descriptor is right.
     ///
     /// # Errors
-    /// [`DependencyError`]; the remembered structure is then unchanged.
+    /// [`DependencyError`]; the remembered structures are then unchanged.
     pub fn read(&mut self, bytes: &[u8]) -> Result<DependencyDescriptor, DependencyError> {
+        let number = u16_at(bytes, 1).ok_or(DependencyError::Truncated)?;
+        // One wrap above zero, so that the frames before the first one have numbers too.
+        let first = 0x1_0000 + u64::from(number);
+        let frame = self.newest.map_or(first, |n| extend_seq(n, number).unwrap_or(first));
         let mut attached = None;
         let mut dd =
-            read(bytes, self.structure.as_ref(), &mut attached).ok_or(DependencyError::Truncated)??;
-        // One wrap above zero, so that the frames before the first one have numbers too.
-        let first = 0x1_0000 + u64::from(dd.frame_number);
-        dd.frame = self.newest.map_or(first, |n| extend_seq(n, dd.frame_number).unwrap_or(first));
-        self.newest = Some(self.newest.map_or(dd.frame, |n| n.max(dd.frame)));
-        if attached.is_some() {
-            self.structure = attached;
+            read(bytes, self.structure_at(frame), &mut attached).ok_or(DependencyError::Truncated)??;
+        dd.frame = frame;
+        self.newest = Some(self.newest.map_or(frame, |n| n.max(frame)));
+        if let Some(structure) = attached {
+            let known = Known { structure, since: frame };
+            match &self.current {
+                Some(current) if current.since > frame => self.before = Some(known),
+                // The key frame once more, repaired or repeated.
+                Some(current) if current.since == frame => self.current = Some(known),
+                _ => self.before = self.current.replace(known),
+            }
         }
         if let Some(active) = dd.active_targets
-            && (dd.frame >= self.active.0 || dd.structure_attached)
+            && frame >= self.active.0
         {
-            self.active = (dd.frame, active);
+            self.active = (frame, active);
         }
         Ok(dd)
     }

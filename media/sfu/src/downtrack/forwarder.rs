@@ -207,6 +207,11 @@ impl Forwarder {
             && (self.refresh || self.current_layer() != self.target || self.selector.wants_key_frame())
     }
 
+    /// True once after it turned out that only a key frame brings the layer wanted.
+    pub(crate) fn began_to_wait(&mut self) -> bool {
+        self.selector.take_news()
+    }
+
     /// The receiver lost the picture: it waits for a key frame of the layer it gets.
     pub(crate) fn want_refresh(&mut self) {
         self.refresh = self.video;

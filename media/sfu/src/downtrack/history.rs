@@ -19,6 +19,7 @@ struct Entry {
     delta_id: u8,
     tries: u8,
     marker: bool,
+    padding: bool,
     /// Milliseconds since the history began.
     sent_ms: u32,
     used: bool,
@@ -31,6 +32,7 @@ const EMPTY: Entry = Entry {
     delta_id: 0,
     tries: 0,
     marker: false,
+    padding: false,
     sent_ms: 0,
     used: false,
 };
@@ -44,6 +46,8 @@ pub(crate) struct Again {
     pub(crate) picture: u16,
     /// The marker bit is set in any case.
     pub(crate) marker: bool,
+    /// It is padding in place of the publisher's packet.
+    pub(crate) padding: bool,
     /// Deltas at that time.
     pub(crate) deltas: Deltas,
 }
@@ -83,6 +87,7 @@ impl History {
                 delta_id: out.deltas.id,
                 tries: 0,
                 marker: out.marker,
+                padding: out.padding,
                 sent_ms,
                 used: true,
             };
@@ -111,7 +116,8 @@ impl History {
         }
         entry.tries += 1;
         entry.sent_ms = now_ms;
-        Some(Again { in_seq: entry.in_seq, picture: entry.picture, marker: entry.marker, deltas })
+        let Entry { in_seq, picture, marker, padding, .. } = *entry;
+        Some(Again { in_seq, picture, marker, padding, deltas })
     }
 
     /// Forgets everything, e.g. when header extensions change and old bytes could not be made again.

@@ -172,9 +172,7 @@ impl DownTrack {
     /// Takes a packet of the source; the result goes into the subscriber's queue.
     pub(crate) fn offer(&mut self, now: Instant, key: Key, packet: &Incoming<'_>) -> Option<Queued> {
         let out = self.forwarder.on_packet(now, packet)?;
-        if !out.padding {
-            self.history.record(now, packet.seq, &out);
-        }
+        self.history.record(now, packet.seq, &out);
         Some(Queued { down: key, in_seq: packet.seq, out, rtx: None, again: false })
     }
 

@@ -7,7 +7,7 @@ mod dependency;
 
 use super::forwarder::Incoming;
 use bedrud_rtp::sniff::{DependencyDescriptor, DependencyStructure, FrameLayer};
-use dependency::{Decision, Dependencies};
+use dependency::{Decision, Dependencies, is_part};
 use std::time::{Duration, Instant};
 
 /// How long going up to a higher temporal layer waits for a picture that allows it.
@@ -24,6 +24,8 @@ pub(crate) struct Dependency<'a> {
     pub(crate) frame: &'a DependencyDescriptor,
     /// Structure in force.
     pub(crate) structure: &'a DependencyStructure,
+    /// Newest key frame with a structure.
+    pub(crate) since: u64,
     /// Decode targets the publisher produces.
     pub(crate) active: u32,
 }
@@ -53,11 +55,17 @@ pub(crate) struct Selector {
     steps: [Option<(u32, FrameLayer)>; STEPS],
     /// Timestamp of the newest picture.
     picture: Option<u32>,
-    /// Of the newest picture something was left out, or its end was marked: it cannot get more layers.
+    /// Of the newest picture something was left out, or its end was marked: it gets no more layers.
     closed: bool,
+    /// Timestamps of pictures of which frames were forwarded whose layer was not known: then all of them is.
+    unsure: [Option<u32>; 2],
     /// Since when a higher temporal layer is wanted.
     raise_since: Option<Instant>,
     dependencies: Option<Box<Dependencies>>,
+    /// Lower layers are wanted, but what they need was not forwarded.
+    stuck: bool,
+    /// That is new.
+    news: bool,
 }
 
 impl Selector {
@@ -68,8 +76,11 @@ impl Selector {
             steps: [None; STEPS],
             picture: None,
             closed: false,
+            unsure: [None; 2],
             raise_since: None,
             dependencies: None,
+            stuck: false,
+            news: false,
         }
     }
 
@@ -86,7 +97,12 @@ impl Selector {
     /// Only a key picture brings the spatial layer wanted.
     pub(crate) fn wants_key_frame(&self) -> bool {
         let (now, wish) = (self.in_force.spatial, self.wish.spatial);
-        if self.dependencies.is_some() { now != wish && wish != u8::MAX } else { now < wish }
+        now < wish && !(self.dependencies.is_some() && wish == u8::MAX) || now > wish && self.stuck
+    }
+
+    /// True once after it turned out that only a key picture brings the layers wanted.
+    pub(crate) fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.news)
     }
 
     /// Active decode targets to tell the subscriber, when they are not the publisher's.
@@ -100,7 +116,9 @@ impl Selector {
         self.steps = [None; STEPS];
         self.picture = None;
         self.closed = false;
+        self.unsure = [None; 2];
         self.raise_since = None;
+        self.stuck = false;
         self.dependencies = packet.dependency.map(|d| Box::new(Dependencies::new(d.frame.frame)));
     }
 
@@ -151,7 +169,9 @@ impl Selector {
             let since = *self.raise_since.get_or_insert(now);
             if frame.temporal > next.temporal && frame.temporal <= wish.temporal && frame.switch_up {
                 next.temporal = frame.temporal;
-            } else if frame.temporal == 0 && now.saturating_duration_since(since) >= RAISE_PATIENCE {
+            } else if frame.opens_up && frame.temporal <= next.temporal
+                || frame.temporal == 0 && now.saturating_duration_since(since) >= RAISE_PATIENCE
+            {
                 next.temporal = wish.temporal;
             }
         }
@@ -161,36 +181,51 @@ impl Selector {
     fn judge_frame(&mut self, packet: &Incoming<'_>, d: &Dependency<'_>, is_new: bool) -> Verdict {
         let (dd, number) = (d.frame, d.frame.frame);
         let Some(dependencies) = self.dependencies.as_mut() else { return Verdict::PASS };
-        match dependencies.decision(number) {
-            Decision::Made(v) => {
-                let marker = v.marker && dd.frame_end;
-                self.note(packet, v.pass, marker);
-                return Verdict { marker, ..v };
+        let pass = match (dependencies.decision(number), dd.layer) {
+            // Another packet of the key frame came before the one with the structure.
+            (Decision::Made(true), Some(_)) if dd.structure_attached => self.judge_open(packet, d, is_new),
+            (Decision::Made(pass), _) => pass,
+            (Decision::Forgotten, _) => return Verdict::LEAVE,
+            (Decision::Open, Some(_)) => self.judge_open(packet, d, is_new),
+            (Decision::Open, None) => {
+                // Nobody misses a frame from before the key frame. One behind it, whose structure is missing, may be
+                // needed.
+                let pass = number >= d.since;
+                dependencies.record(number, pass);
+                self.begins(packet, is_new, false);
+                if pass && !self.unsure.contains(&Some(packet.timestamp)) {
+                    self.unsure = [Some(packet.timestamp), self.unsure[0]];
+                }
+                pass
             }
-            Decision::Forgotten => return Verdict::LEAVE,
-            Decision::Open => {}
-        }
-        let Some(layer) = dd.layer else {
-            dependencies.record(number, Verdict::PASS);
-            return Verdict::PASS;
         };
-        dependencies.follow_chains(dd);
-        if self.begins(packet, is_new, dd.structure_attached) {
-            self.choose(packet.timestamp, d);
-        }
         let limits = self.limits_at(packet.timestamp);
-        let Some(dependencies) = self.dependencies.as_mut() else { return Verdict::PASS };
-        let target = (0u8..).zip(d.structure.targets()).find(|(_, t)| t.layer == limits);
-        let pass = target.is_some_and(|(i, _)| dependencies.is_decodable(dd, i));
-        let whole = Verdict { pass, marker: pass && layer.spatial == limits.spatial };
-        dependencies.record(number, whole);
-        let marker = whole.marker && dd.frame_end;
+        // Where the layer is not known the picture may end; one too many ends does no harm, one too few stalls a decoder.
+        let marker = pass && dd.frame_end && dd.layer.is_none_or(|l| l.spatial == limits.spatial);
         self.note(packet, pass, marker);
         Verdict { pass, marker }
     }
 
+    /// The first packet of a frame seen.
+    fn judge_open(&mut self, packet: &Incoming<'_>, d: &Dependency<'_>, is_new: bool) -> bool {
+        let Some(dependencies) = self.dependencies.as_mut() else { return true };
+        dependencies.follow_chains(d.frame, d.since);
+        if self.begins(packet, is_new, d.frame.structure_attached) {
+            self.choose(packet.timestamp, d);
+        }
+        let limits = self.limits_at(packet.timestamp);
+        let Some(dependencies) = self.dependencies.as_mut() else { return true };
+        let target = (0u8..).zip(d.structure.targets()).find(|(_, t)| t.layer == limits);
+        let part = target.is_some_and(|(i, _)| is_part(d.frame, i));
+        let pass =
+            (part || self.unsure.contains(&Some(packet.timestamp))) && dependencies.has_references(d.frame);
+        dependencies.record(d.frame.frame, pass);
+        pass
+    }
+
     /// Takes the best decode target that can be decoded from here on.
     fn choose(&mut self, timestamp: u32, d: &Dependency<'_>) {
+        let waited = self.wants_key_frame();
         let Some(dependencies) = self.dependencies.as_mut() else { return };
         let (now, wish) = (self.in_force, self.wish);
         let usable = (0u8..).zip(d.structure.targets()).filter(|(i, t)| {
@@ -201,7 +236,8 @@ impl Selector {
         let within = layers().filter(|l| l.spatial <= wish.spatial).max();
         // What is lower cannot be decoded yet: more than wanted until a key frame is better than nothing.
         let chosen = within.or_else(|| layers().filter(|l| l.spatial == now.spatial).max());
-        let Some(chosen) = chosen else { return };
+        self.stuck = within.is_none() && now.spatial > wish.spatial;
+        let chosen = chosen.unwrap_or(now);
         let within = d.structure.targets_within(chosen) & d.active;
         dependencies.told = match dependencies.told {
             _ if within != d.active => Some(within),
@@ -209,11 +245,12 @@ impl Selector {
             _ => None,
         };
         self.step(timestamp, chosen);
+        self.news |= !waited && self.wants_key_frame();
     }
 
     fn note(&mut self, packet: &Incoming<'_>, pass: bool, marker: bool) {
         if self.picture == Some(packet.timestamp) {
-            self.closed |= !pass || marker;
+            self.closed |= !pass || marker && self.dependencies.is_none();
         }
     }
 

@@ -92,6 +92,9 @@ pub(crate) fn write_packet(
     let written = header.write(arena, outlet.map);
     let body = arena.len();
     if out.padding {
+        if rtx.is_some() {
+            arena.extend_from_slice(&(out.seq as u16).to_be_bytes());
+        }
         arena.extend_from_slice(&[0; PADDING as usize - 1]);
         arena.push(PADDING);
     } else {

@@ -154,7 +154,7 @@ impl Shard {
             picture: again.picture,
             deltas: again.deltas,
             marker: again.marker,
-            padding: false,
+            padding: again.padding,
         };
         peer.queue.push(Queued { down: key, in_seq: slot.seq, out, rtx, again: true });
         self.mark_dirty(id);

@@ -250,15 +250,17 @@ impl Shard {
     ) {
         let up = usage.up;
         let Some(track) = self.ups.get_mut(up) else { return };
+        let mut waiting = false;
         let with_layers;
         let mut packet = packet;
         // The layers of other codecs are told by their payload.
         if let Some(frame) = dependency.filter(|_| pt.codec == Codec::Av1)
             && let Some(stream) = track.layers.get(usage.layer).and_then(|l| l.stream.as_deref())
             && let Some(reader) = stream.dependency.as_deref()
-            && let Some(structure) = reader.structure()
+            && let Some(structure) = reader.structure_at(frame.frame)
         {
-            let dependency = Some(Dependency { frame, structure, active: reader.active_targets() });
+            let (since, active) = (reader.structure_frame().unwrap_or(0), reader.active_targets());
+            let dependency = Some(Dependency { frame, structure, since, active });
             with_layers = Incoming { dependency, ..*packet };
             packet = &with_layers;
         }
@@ -274,7 +276,9 @@ impl Shard {
                 down.forwarder.hold();
                 continue;
             }
-            let Some(queued) = down.offer(now, *key, packet) else { continue };
+            let queued = down.offer(now, *key, packet);
+            waiting |= down.forwarder.began_to_wait();
+            let Some(queued) = queued else { continue };
             if !std::mem::replace(&mut down.started, true) {
                 self.events.push_back(Event::DownTrackStarted { track: down.id });
             }
@@ -289,6 +293,9 @@ impl Shard {
         if packet.frame.key && track.is_video() {
             track.key_frames.on_key_frame();
             self.settle_key_frames(up);
+        }
+        if waiting {
+            self.want_key_frame(now, up);
         }
     }
 }

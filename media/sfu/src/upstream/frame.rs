@@ -13,8 +13,10 @@ pub(crate) struct Frame {
     pub(crate) spatial: u8,
     /// Temporal layer.
     pub(crate) temporal: u8,
-    /// A receiver of lower temporal layers may go up to this one here.
+    /// A receiver of lower temporal layers may go up to this one here (VP8).
     pub(crate) switch_up: bool,
+    /// A receiver of this temporal layer may go up to any higher one after this picture (VP9).
+    pub(crate) opens_up: bool,
     /// VP8 or VP9 picture id.
     pub(crate) picture: Option<u16>,
     /// Picture ids must go on without holes (VP8). Those of VP9 tell references by difference: they keep their distances.
@@ -35,6 +37,7 @@ impl Frame {
         spatial: 0,
         temporal: 0,
         switch_up: false,
+        opens_up: false,
         picture: None,
         dense_pictures: false,
         tl0: None,
@@ -49,12 +52,14 @@ impl Frame {
             Descriptor::Vp9(d) => (d.picture_id, d.layer.and_then(|l| l.tl0_pic_idx), None),
             Descriptor::None => (None, None, None),
         };
+        let is_vp9 = matches!(info.descriptor, Descriptor::Vp9(_));
         Self {
             key: info.key_frame,
             end: info.frame_end,
             spatial: info.spatial,
             temporal: info.temporal,
-            switch_up: info.temporal_switch,
+            switch_up: info.temporal_switch && !is_vp9,
+            opens_up: info.temporal_switch && is_vp9,
             picture: picture.map(|p| p.value),
             dense_pictures: matches!(info.descriptor, Descriptor::Vp8(_)),
             tl0,

@@ -160,7 +160,8 @@ impl Stream {
         self.rate_bytes += a.payload.len() as u64;
         let layers_changed = match self.codec {
             Codec::Vp9 | Codec::Av1 => {
-                let structure = self.dependency.as_ref().and_then(|d| d.structure());
+                let reader = self.dependency.as_deref();
+                let structure = dependency.and_then(|d| reader?.structure_at(d.frame));
                 // VP9 tells by itself; what of it is forwarded does not hang on the dependency descriptor.
                 let dependency = dependency.zip(structure).filter(|_| self.codec == Codec::Av1);
                 SpatialLayers::on_packet(&mut self.spatial, now, &info, dependency, a.payload.len())

@@ -2,8 +2,10 @@
 #![allow(dead_code, unreachable_pub, reason = "shared by test binaries that each use a part")]
 
 pub mod check;
+pub mod descriptor;
 pub mod publisher;
 pub mod subscriber;
+pub mod svc;
 
 use bedrud_rtp::{Extension, ExtensionMap, SrtpKeys, SrtpProfile, SrtpReceiver, SrtpSender};
 use bedrud_sfu::{
@@ -15,6 +17,7 @@ use publisher::Publisher;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use subscriber::Subscriber;
+use svc::SvcPublisher;
 
 pub const MID: u8 = 1;
 pub const TWCC: u8 = 3;
@@ -48,6 +51,7 @@ pub fn extensions() -> ExtensionMap {
     map.set(Extension::RepairedRid, 4);
     map.set(Extension::AudioLevel, 5);
     map.set(Extension::AbsSendTime, 6);
+    map.set(Extension::DependencyDescriptor, 7);
     map
 }
 
@@ -95,10 +99,13 @@ pub struct World {
     pub now: Instant,
     pub began: Instant,
     pub publishers: Vec<Publisher>,
+    pub svc: Option<SvcPublisher>,
     pub subscribers: Vec<Subscriber>,
     pub events: Vec<Event>,
     pub up_loss: u32,
     pub down_loss: u32,
+    /// Milliseconds a packet on the way up may be held back, out of order.
+    pub up_jitter: u32,
     /// Bits per second of the way down, with a queue of 300 ms; more is lost.
     pub down_capacity: Option<u64>,
     link_free: Instant,
@@ -123,10 +130,12 @@ impl World {
             now,
             began: now,
             publishers: Vec::new(),
+            svc: None,
             subscribers: Vec::new(),
             events: Vec::new(),
             up_loss: 0,
             down_loss: 0,
+            up_jitter: 0,
             down_capacity: None,
             link_free: now,
             overflowed: 0,
@@ -164,6 +173,17 @@ impl World {
         publisher.attach(slot, tx, rx);
         self.command(Command::SetUpTrack(config));
         self.publishers.push(publisher);
+        track
+    }
+
+    /// Publishes one stream with all layers, in slot 0.
+    pub fn publish_svc(&mut self, codec: bedrud_rtp::Codec, key_mode: bool) -> UpTrackId {
+        let track = UpTrackId(1000);
+        let (tx, rx) = self.connect(0);
+        let (config, mut publisher) = SvcPublisher::new(track, codec, key_mode);
+        publisher.attach(0, tx, rx);
+        self.command(Command::SetUpTrack(config));
+        self.svc = Some(publisher);
         track
     }
 
@@ -218,12 +238,20 @@ impl World {
         for p in &mut self.publishers {
             p.step(now, elapsed, &mut sent);
         }
+        if let Some(p) = &mut self.svc {
+            p.step(elapsed, &mut sent);
+        }
         for s in &mut self.subscribers {
             s.step(elapsed, &mut sent);
         }
         for (path, bytes) in sent {
             if !self.rng.chance(self.up_loss) {
-                self.up.push_back((now + self.delay, path, bytes));
+                let mut at = now + self.delay;
+                if self.up_jitter > 0 {
+                    at += Duration::from_millis(u64::from(self.rng.next() % (self.up_jitter + 1)));
+                }
+                let place = self.up.partition_point(|(t, _, _)| *t <= at);
+                self.up.insert(place, (at, path, bytes));
             }
         }
         while self.up.front().is_some_and(|p| p.0 <= now) {
@@ -237,6 +265,9 @@ impl World {
         while self.down.front().is_some_and(|p| p.0 <= now) {
             let (_, path, bytes) = self.down.pop_front().unwrap();
             for p in self.publishers.iter_mut().filter(|p| p.path() == path) {
+                p.receive(bytes.clone());
+            }
+            for p in self.svc.iter_mut().filter(|p| p.path() == path) {
                 p.receive(bytes.clone());
             }
             for s in self.subscribers.iter_mut().filter(|s| s.path() == path) {

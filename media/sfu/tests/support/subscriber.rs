@@ -17,6 +17,8 @@ pub struct Rx {
     pub pt: u8,
     pub payload: Vec<u8>,
     pub vp8: Option<Vp8Descriptor>,
+    /// Dependency descriptor.
+    pub dd: Option<Vec<u8>>,
     pub repaired: bool,
     pub at: u64,
     pub empty: bool,
@@ -140,13 +142,15 @@ impl Subscriber {
             empty: payload.is_empty(),
             payload,
             vp8,
+            dd: ext.dependency_descriptor(plain).map(<[u8]>::to_vec),
             repaired,
             at: ms,
         };
         if let Some(before) = self.received.get(&seq) {
             self.duplicates += 1;
             assert_eq!(before.payload, rx.payload, "a retransmission repeats the original");
-            assert_eq!(before.timestamp, rx.timestamp);
+            assert_eq!((before.timestamp, before.marker), (rx.timestamp, rx.marker));
+            assert_eq!(before.dd, rx.dd, "and its dependency descriptor");
             return;
         }
         self.received.insert(seq, rx);

@@ -175,6 +175,34 @@ fn frame_numbers_count_on_across_the_wrap() {
     assert_eq!(frame(3), first + 4);
 }
 
+/// The key frame again, as frame 20 and with template ids from 10.
+fn next_key_frame() -> Vec<u8> {
+    let mut bytes = key_frame();
+    bytes[0] = 0x80 | 10;
+    bytes[2] = 20;
+    // The id offset lies behind five flags.
+    bytes[3] = bytes[3] & 0b1111_1000 | 10 >> 3;
+    bytes[4] = bytes[4] & 0b0001_1111 | 10 << 5;
+    bytes
+}
+
+#[test]
+fn late_packets_find_the_structure_of_their_time() {
+    let layer = Some(FrameLayer { spatial: 1, temporal: 0 });
+    // The newer key frame may also be read first.
+    for order in [[key_frame(), next_key_frame()], [next_key_frame(), key_frame()]] {
+        let mut reader = DependencyReader::new();
+        for key in order {
+            reader.read(&key).unwrap();
+        }
+        assert_eq!(reader.structure_frame(), Some(0x1_0000 + 20));
+        assert_eq!(reader.read(&delta(12, 21)).unwrap().layer, layer);
+        assert_eq!(reader.read(&delta(62, 19)).unwrap().layer, layer);
+        assert_eq!(reader.read(&delta(62, 22)).unwrap().layer, None);
+        assert_eq!(reader.read(&delta(12, 18)).unwrap().layer, None);
+    }
+}
+
 #[test]
 fn the_newest_frame_tells_the_active_targets() {
     let mut reader = DependencyReader::new();

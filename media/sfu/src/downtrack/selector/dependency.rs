@@ -1,6 +1,5 @@
 //! What was decided about recent frames of a stream with dependency descriptors, and what can be decoded after that.
 
-use super::Verdict;
 use bedrud_rtp::sniff::{DependencyDescriptor, Indication};
 
 /// Frames remembered; chain distances reach no further.
@@ -33,8 +32,8 @@ impl Frames {
 pub(super) enum Decision {
     /// Nothing of it was seen.
     Open,
-    /// All its packets go the same way; `marker` is meant for its last one.
-    Made(Verdict),
+    /// All its packets are forwarded, or none.
+    Made(bool),
     /// Too long ago.
     Forgotten,
 }
@@ -45,7 +44,6 @@ pub(super) struct Dependencies {
     newest: u64,
     decided: Frames,
     left_out: Frames,
-    marked: Frames,
     /// Chains of which a frame was left out since they began, a bit each.
     broken: u32,
     /// Active decode targets the subscriber is told, once they are other than the publisher's.
@@ -59,7 +57,6 @@ impl Dependencies {
             newest: frame,
             decided: Frames::default(),
             left_out: Frames::default(),
-            marked: Frames::default(),
             broken: u32::MAX,
             told: None,
         }
@@ -77,11 +74,11 @@ impl Dependencies {
         } else if !self.decided.has(frame) {
             Decision::Open
         } else {
-            Decision::Made(Verdict { pass: !self.left_out.has(frame), marker: self.marked.has(frame) })
+            Decision::Made(!self.left_out.has(frame))
         }
     }
 
-    pub(super) fn record(&mut self, frame: u64, verdict: Verdict) {
+    pub(super) fn record(&mut self, frame: u64, pass: bool) {
         // Forget what the place was used for before.
         for old in self.newest.saturating_add(1).max(frame.saturating_sub(WINDOW - 1))..=frame {
             self.decided.set(old, false);
@@ -89,25 +86,25 @@ impl Dependencies {
         }
         self.newest = self.newest.max(frame);
         self.decided.set(frame, true);
-        self.left_out.set(frame, !verdict.pass);
-        self.marked.set(frame, verdict.marker);
+        self.left_out.set(frame, !pass);
     }
 
     fn was_left_out(&self, frame: u64, back: u64) -> bool {
         let Some(before) = frame.checked_sub(back) else { return false };
-        matches!(self.decision(before), Decision::Made(v) if !v.pass)
+        self.decision(before) == Decision::Made(false)
     }
 
     /// A frame not decided about yet: which chains begin or break with what went before it. A frame that is still
-    /// missing breaks nothing, for it may be repaired.
-    pub(super) fn follow_chains(&mut self, dd: &DependencyDescriptor) {
-        let in_order = dd.frame >= self.newest;
+    /// missing breaks nothing, for it may be repaired. `key_frame` is the newest.
+    pub(super) fn follow_chains(&mut self, dd: &DependencyDescriptor, key_frame: u64) {
+        // What came after a late frame has told more, unless it is the key frame that makes the rest understood.
+        if dd.frame < self.newest && dd.frame != key_frame {
+            return;
+        }
         for (chain, back) in (0u32..).zip(dd.chain_diffs()) {
             let bit = 1u32.checked_shl(chain).unwrap_or(0);
             if *back == 0 {
-                if in_order {
-                    self.broken &= !bit;
-                }
+                self.broken &= !bit;
             } else if self.was_left_out(dd.frame, u64::from(*back)) {
                 self.broken |= bit;
             }
@@ -119,9 +116,13 @@ impl Dependencies {
         chain.map(|c| self.broken.checked_shr(u32::from(c)).unwrap_or(0) & 1 == 0)
     }
 
-    /// Part of a decode target, with all it is predicted from.
-    pub(super) fn is_decodable(&self, dd: &DependencyDescriptor, target: u8) -> bool {
-        dd.indication(target).is_some_and(|what| what != Indication::NotPresent)
-            && !dd.references().iter().any(|back| self.was_left_out(dd.frame, u64::from(*back)))
+    /// Nothing was left out that the frame is predicted from.
+    pub(super) fn has_references(&self, dd: &DependencyDescriptor) -> bool {
+        !dd.references().iter().any(|back| self.was_left_out(dd.frame, u64::from(*back)))
     }
+}
+
+/// Whether the frame is part of a decode target.
+pub(super) fn is_part(dd: &DependencyDescriptor, target: u8) -> bool {
+    dd.indication(target).is_some_and(|what| what != Indication::NotPresent)
 }
