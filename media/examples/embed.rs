@@ -36,6 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 other => println!("{other:?}"),
             },
             SessionOutput::RefreshToken(claims) => println!("a new token is due for {}", claims.sub),
+            SessionOutput::Moved { response, .. } => println!("moved to {:?}", response.room),
             SessionOutput::Close { clean } => println!("close, clean: {clean}"),
         }
     }

@@ -4,8 +4,8 @@ use crate::session::SessionOutput;
 use crate::stats::{SfuMetrics, SfuStats};
 use bedrud_net::MediaNet;
 use bedrud_room::{
-    ConnId, Hub, Input, JoinError, JoinParams, Now, OneShotRequest, OneShotResult, Output, RoomEvent,
-    ServiceError, ServiceId, ServiceRequest, ServiceResponse, ShardId,
+    ConnId, Hub, Input, JoinError, JoinParams, Now, OneShotRequest, OneShotResult, Output, Revocation,
+    RoomEvent, ServiceError, ServiceId, ServiceRequest, ServiceResponse, ShardId,
 };
 use bedrud_sfu::Event;
 use livekit_protocol::SignalRequest;
@@ -48,6 +48,13 @@ pub(crate) enum Request {
     },
     Metrics {
         reply: oneshot::Sender<SfuMetrics>,
+    },
+    Revocations {
+        reply: oneshot::Sender<Vec<Revocation>>,
+    },
+    Restore {
+        entries: Vec<Revocation>,
+        reply: oneshot::Sender<()>,
     },
     Shutdown {
         drain: Duration,
@@ -239,6 +246,11 @@ impl Control {
             Request::Metrics { reply } => {
                 let _ = reply.send(SfuMetrics { stats: self.stats(), hub: self.hub.metrics() });
             }
+            Request::Revocations { reply } => drop(reply.send(self.hub.revocations(now))),
+            Request::Restore { entries, reply } => {
+                self.hub.restore_revocations(now, entries);
+                let _ = reply.send(());
+            }
             Request::Shutdown { drain, reply } => {
                 let end = now.mono + drain;
                 match &mut self.ending {
@@ -287,6 +299,9 @@ impl Control {
             }
             Output::RefreshToken { conn, claims } => {
                 self.deliver(now, conn, SessionOutput::RefreshToken(claims));
+            }
+            Output::Moved { conn, response, claims } => {
+                self.deliver(now, conn, SessionOutput::Moved { response, claims });
             }
             Output::CloseSignal { conn, clean } => {
                 if let Some(gone) = self.conns.remove(&conn) {

@@ -27,9 +27,9 @@ pub use bedrud_net::{
 pub use bedrud_room::{
     ByKind, Claims, ClientContext, Format, Frame, HubConfig, HubCounters, HubMetrics, JoinError, JoinParams,
     Limits, MAX_JOIN_REQUEST, MAX_SIGNAL_MESSAGE, OneShotOpened, OneShotReply, OneShotRequest, OneShotResult,
-    OneShotRole, OneShotSession, PlayWish, Reconnect, RoomEvent, RoomMetrics, ServerMessage, ServiceError,
-    ServiceErrorCode, ServiceRequest, ServiceResponse, SignalCodecError, SignalPath, Timeouts, Traffic,
-    VideoGrant, decode_join_request, decode_request, encode_response,
+    OneShotRole, OneShotSession, PlayWish, Reconnect, Revocation, RoomEvent, RoomMetrics, ServerMessage,
+    ServiceError, ServiceErrorCode, ServiceRequest, ServiceResponse, SignalCodecError, SignalPath, Timeouts,
+    Traffic, VideoGrant, decode_join_request, decode_request, encode_response,
 };
 pub use bedrud_rtp::{Codec, MediaKind};
 pub use bedrud_sfu::{DropReason, ShardConfig, ShardStats};

@@ -3,7 +3,7 @@
 use crate::control::{Closing, Request};
 use crate::error::SessionClosed;
 use bedrud_room::{Claims, ConnId, ServerMessage};
-use livekit_protocol::SignalRequest;
+use livekit_protocol::{RoomMovedResponse, SignalRequest};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
@@ -15,6 +15,13 @@ pub enum SessionOutput {
     Message(Arc<ServerMessage>),
     /// Sign these claims and send the token as `refresh_token`; `exp` is that of the old token.
     RefreshToken(Box<Claims>),
+    /// Sign these claims as for a refreshed token, fill the token into the message, and send it.
+    Moved {
+        /// The message, without its token.
+        response: Box<RoomMovedResponse>,
+        /// Claims of the token.
+        claims: Box<Claims>,
+    },
     /// Close the socket: with code 1000 when clean, otherwise so that the client reconnects at once. Nothing follows.
     Close {
         /// Whether to close with code 1000.

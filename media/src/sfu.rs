@@ -8,8 +8,8 @@ use crate::session::Session;
 use crate::stats::{SfuMetrics, SfuStats};
 use bedrud_net::{AdoptError, EventSink, MediaNet, candidate_ips};
 use bedrud_room::{
-    ConnId, Hub, JoinError, JoinParams, Limits, OneShotRequest, OneShotResult, RoomEvent, ServiceError,
-    ServiceErrorCode, ServiceRequest, ServiceResponse,
+    ConnId, Hub, JoinError, JoinParams, Limits, OneShotRequest, OneShotResult, Revocation, RoomEvent,
+    ServiceError, ServiceErrorCode, ServiceRequest, ServiceResponse,
 };
 use bedrud_transport::TransportContext;
 use livekit_protocol::ServerInfo;
@@ -169,6 +169,23 @@ impl Sfu {
         let request = Request::Service { request: Box::new(request), reply };
         self.0.link.requests.send(request).await.map_err(|_| unavailable())?;
         done.await.map_err(|_| unavailable())?
+    }
+
+    /// Tokens that are refused because their holder was removed.
+    pub async fn revocations(&self) -> Vec<Revocation> {
+        let (reply, answer) = oneshot::channel();
+        if self.0.link.requests.send(Request::Revocations { reply }).await.is_err() {
+            return Vec::new();
+        }
+        answer.await.unwrap_or_default()
+    }
+
+    /// Takes back what [`RoomEvent::TokensRevoked`] told before a restart. Call it before anyone can join.
+    pub async fn restore_revocations(&self, entries: Vec<Revocation>) {
+        let (reply, done) = oneshot::channel();
+        if self.0.link.requests.send(Request::Restore { entries, reply }).await.is_ok() {
+            let _ = done.await;
+        }
     }
 
     /// Subscribes to what happens in the rooms from now on.

@@ -104,6 +104,7 @@ async fn call(sfu: Sfu, tcp: bool) {
         seen.push(match *event {
             RoomEvent::RoomStarted { .. } => "room_started".to_owned(),
             RoomEvent::RoomAgentsChanged { .. } => "room_agents_changed".to_owned(),
+            RoomEvent::TokensRevoked(entry) => format!("{} revoked", entry.identity),
             RoomEvent::RoomFinished { .. } => "room_finished".to_owned(),
             RoomEvent::ParticipantJoined { participant, .. } => format!("{} joined", participant.identity),
             RoomEvent::ParticipantLeft { participant, .. } => format!("{} left", participant.identity),

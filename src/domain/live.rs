@@ -59,6 +59,7 @@ impl Change {
             RoomEvent::RoomFinished { room } => Some(Self::Finished { room: room.name.clone() }),
             RoomEvent::RoomStarted { .. }
             | RoomEvent::RoomAgentsChanged { .. }
+            | RoomEvent::TokensRevoked(_)
             | RoomEvent::TrackPublished { .. }
             | RoomEvent::TrackUnpublished { .. } => None,
         }

@@ -3,6 +3,7 @@
 use crate::auth::media_token::{self, ApiKeys, Claims};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use sha2::{Digest as _, Sha256};
 
 /// A token that was shown and refused: always 401, with the text clients and SDKs know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,13 @@ impl IntoResponse for Unauthorized {
     fn into_response(self) -> Response {
         (StatusCode::UNAUTHORIZED, self.0).into_response()
     }
+}
+
+/// A short name for the token of a request, which says nothing about the token itself; empty without any.
+pub(super) fn digest(headers: &HeaderMap, access_token: Option<&str>) -> String {
+    let header = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+    let token = header.and_then(|v| v.strip_prefix("Bearer ")).or(access_token).filter(|t| !t.is_empty());
+    token.map(|t| format!("{:x}", Sha256::digest(t))).unwrap_or_default()
 }
 
 /// Reads the token from `Authorization`, else from `access_token`. Without any, the handler decides.

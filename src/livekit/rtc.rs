@@ -1,6 +1,6 @@
 //! `/rtc`, `/rtc/v1` and their dry runs. A join is decided before the upgrade, so a refusal is a plain HTTP answer.
 
-use super::auth::authenticate;
+use super::auth::{authenticate, digest};
 use super::{LiveKit, socket};
 use crate::api::ClientAddr;
 use crate::auth::media_token::Claims;
@@ -78,7 +78,8 @@ async fn connect(
     // SDKs take a 404 here for "this server does not know the path".
     let Ok(upgrade) = upgrade else { return StatusCode::NOT_FOUND.into_response() };
     let context = context(client, headers, false);
-    let params = match admitted(&livekit, path, &query, claims, &context).await {
+    let token = digest(headers, value(&query, "access_token"));
+    let params = match admitted(&livekit, path, &query, (claims, token), &context).await {
         Ok(params) => params,
         Err(error) => return refuse(&error),
     };
@@ -113,7 +114,8 @@ async fn validate(
         Err(refusal) => return refusal.into_response(),
     };
     let context = context(client, headers, true);
-    let params = match admitted(livekit, path, &query, claims, &context).await {
+    let token = digest(headers, value(&query, "access_token"));
+    let params = match admitted(livekit, path, &query, (claims, token), &context).await {
         Ok(params) => params,
         Err(error) => return refuse(&error),
     };
@@ -127,11 +129,12 @@ async fn admitted(
     livekit: &LiveKit,
     path: SignalPath,
     query: &[(String, String)],
-    claims: Option<Claims>,
+    (claims, token): (Option<Claims>, String),
     context: &ClientContext,
 ) -> Result<JoinParams, JoinError> {
     let asked = claims.clone();
-    let params = params(path, query, claims, context)?;
+    let mut params = params(path, query, claims, context)?;
+    params.token = token;
     livekit.admit(asked.as_ref()).await?;
     Ok(params)
 }

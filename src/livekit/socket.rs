@@ -63,6 +63,13 @@ async fn exchange(socket: &mut WebSocket, session: &mut Session, livekit: &LiveK
                     let message = Some(signal_response::Message::RefreshToken(token));
                     frame(encode_response(format, &SignalResponse { message }))
                 }),
+                Some(SessionOutput::Moved { mut response, claims }) => {
+                    livekit.refresh(*claims).and_then(|token| {
+                        response.token = token;
+                        let message = Some(signal_response::Message::RoomMoved(*response));
+                        frame(encode_response(format, &SignalResponse { message }))
+                    })
+                }
                 Some(SessionOutput::Close { clean: true }) => return End::Clean,
                 Some(SessionOutput::Close { clean: false }) | None => return End::Reconnect,
             },

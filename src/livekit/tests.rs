@@ -244,3 +244,65 @@ async fn refreshed_tokens_join_again_and_live_long_enough() {
     assert!(read.exp.unwrap() >= unix_seconds() + 590);
     assert_eq!(f.get(&format!("/rtc/validate?access_token={token}")).await.0, 200);
 }
+
+#[tokio::test]
+async fn removed_participant_and_wrong_transfers_are_told_in_words_that_sdks_know() {
+    let f = fixture(|_| {});
+    let admin = f.token(|_, v| {
+        v.room_create = true;
+        v.room_admin = true;
+        v.destination_room = "den".into();
+    });
+    for (method, body, status, code, msg) in [
+        (
+            "MoveParticipant",
+            r#"{"room":"den","identity":"a","destination_room":"den"}"#,
+            400,
+            "invalid_argument",
+            "destination room cannot be the same as source room",
+        ),
+        (
+            "ForwardParticipant",
+            r#"{"room":"den","identity":"a","destination_room":"den"}"#,
+            400,
+            "invalid_argument",
+            "destination room cannot be the same as source room",
+        ),
+        ("PerformRpc", r#"{"room":"den"}"#, 400, "invalid_argument", "destination identity is required"),
+        (
+            "PerformRpc",
+            r#"{"room":"den","destination_identity":"a","method":"m"}"#,
+            404,
+            "not_found",
+            "requested room does not exist",
+        ),
+        ("CreateRoom", r#"{"name":""}"#, 400, "invalid_argument", "no room name"),
+        (
+            "CreateRoom",
+            r#"{"name":"x","room_preset":"none"}"#,
+            400,
+            "invalid_argument",
+            "unknown room configuration in create room request",
+        ),
+        (
+            "CreateRoom",
+            r#"{"name":"x","egress":{}}"#,
+            500,
+            "internal",
+            "egress not connected (redis required)",
+        ),
+        (
+            "RemoveParticipant",
+            r#"{"room":"den","identity":"a"}"#,
+            404,
+            "not_found",
+            "participant does not exist",
+        ),
+    ] {
+        let (got, error) = f.twirp(&format!("livekit.RoomService/{method}"), &admin, body).await;
+        assert_eq!((got, error), (status, serde_json::json!({ "code": code, "msg": msg })), "{method}");
+    }
+}
+
+mod grants;
+mod jwt;

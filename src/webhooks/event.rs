@@ -66,7 +66,7 @@ pub fn describe(event: &RoomEvent, full_room: bool) -> Option<proto::WebhookEven
             proto::WebhookEvent { track: Some(track.clone()), ..of_participant(name, room, &who) }
         };
     Some(match event {
-        RoomEvent::RoomAgentsChanged { .. } => return None,
+        RoomEvent::RoomAgentsChanged { .. } | RoomEvent::TokensRevoked(_) => return None,
         RoomEvent::RoomStarted { room, .. } => of_room("room_started", room),
         RoomEvent::RoomFinished { room, .. } => of_room("room_finished", room),
         RoomEvent::ParticipantJoined { room, participant } => {

@@ -3,6 +3,7 @@
 use crate::config::HubConfig;
 use crate::ids::{Ids, Pid, RoomKey, Sid};
 use crate::io::{ConnId, Now, Output, RoomEvent, ShardId};
+use crate::revoked::Revocations;
 use crate::timers::{Timer, TimerKey, Timers};
 use bedrud_sdp::{CodecSetting, CodecTable};
 use bedrud_sfu::{Command, DownTrackId, TransportId, UpTrackId};
@@ -34,6 +35,8 @@ pub(crate) struct Core {
     pub(crate) routes: Routes,
     pub(crate) ids: Ids,
     pub(crate) participants: usize,
+    pub(crate) revoked: Revocations,
+    pub(crate) demand_moved: bool,
 }
 
 impl Core {
@@ -51,6 +54,8 @@ impl Core {
             routes: Routes::default(),
             ids: Ids::default(),
             participants: 0,
+            revoked: Revocations::default(),
+            demand_moved: false,
         }
     }
 
@@ -66,6 +71,8 @@ impl Core {
             routes: &mut self.routes,
             ids: &mut self.ids,
             participants: &mut self.participants,
+            revoked: &mut self.revoked,
+            demand_moved: &mut self.demand_moved,
         }
     }
 }
@@ -82,6 +89,17 @@ pub(crate) struct Cx<'a> {
     pub(crate) ids: &'a mut Ids,
     /// Participants of all rooms.
     pub(crate) participants: &'a mut usize,
+    /// Tokens that are refused.
+    pub(crate) revoked: &'a mut Revocations,
+    /// Somebody watches a forwarded track differently: its publisher's room must hear of it.
+    pub(crate) demand_moved: &'a mut bool,
+}
+
+impl Now {
+    /// Seconds since the epoch.
+    pub(crate) fn unix_secs(&self) -> i64 {
+        i64::try_from(self.unix_ms / 1000).unwrap_or(i64::MAX)
+    }
 }
 
 impl Cx<'_> {

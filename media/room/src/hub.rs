@@ -4,14 +4,16 @@ mod one_shot;
 
 use crate::config::HubConfig;
 use crate::context::{Core, Cx};
+use crate::forward::Forward;
 use crate::grants::Claims;
 use crate::ids::{Pid, RoomKey, Sid};
 use crate::io::{
-    ConnId, Input, JoinError, Now, Output, RoomEvent, ServiceError, ServiceErrorCode, ServiceRequest,
-    ServiceResponse,
+    ConnId, Input, JoinError, Now, Output, RoomEvent, ServiceError, ServiceErrorCode, ServiceId,
+    ServiceRequest, ServiceResponse,
 };
 use crate::join_params::JoinParams;
 use crate::metrics::{HubMetrics, Tally};
+use crate::revoked::Revocation;
 use crate::room::{Farewell, Room, RoomStats, configuration};
 use crate::session::refusal;
 use crate::timers::Timer;
@@ -44,10 +46,11 @@ pub struct HubStats {
 
 /// The control plane of one node.
 pub struct Hub {
-    core: Core,
-    rooms: HashMap<RoomKey, Room>,
+    pub(crate) core: Core,
+    pub(crate) rooms: HashMap<RoomKey, Room>,
     names: HashMap<String, RoomKey>,
-    closing: bool,
+    pub(crate) forwards: Vec<Forward>,
+    pub(crate) closing: bool,
     tally: Tally,
 }
 
@@ -56,7 +59,14 @@ impl Hub {
     #[must_use]
     pub fn new(config: HubConfig, seed: [u8; 32]) -> Self {
         let core = Core::new(config, StdRng::from_seed(seed));
-        Self { core, rooms: HashMap::new(), names: HashMap::new(), closing: false, tally: Tally::default() }
+        Self {
+            core,
+            rooms: HashMap::new(),
+            names: HashMap::new(),
+            forwards: Vec::new(),
+            closing: false,
+            tally: Tally::default(),
+        }
     }
 
     /// Takes one input. Drain [`Hub::poll`] afterwards.
@@ -65,7 +75,7 @@ impl Hub {
         match input {
             Input::Join { conn, params } => self.on_join(now, conn, *params),
             Input::Validate { id, mut params } => {
-                let result = self.check(&mut params).map(drop);
+                let result = self.check(now, &mut params).map(drop);
                 self.core.out.push_back(Output::Validated { id, result });
             }
             Input::Signal { conn, request } => {
@@ -82,8 +92,9 @@ impl Hub {
             }
             Input::Shard { event, .. } => self.on_event(now, event),
             Input::Service { id, request } => {
-                let result = self.serve(now, request);
-                self.core.out.push_back(Output::ServiceReply { id, result });
+                if let Some(result) = self.serve(now, id, request) {
+                    self.core.out.push_back(Output::ServiceReply { id, result });
+                }
             }
             Input::OneShot { id, request } => {
                 let result = self.one_shot(now, request);
@@ -93,6 +104,7 @@ impl Hub {
             Input::Shutdown => self.shut_down(now),
         }
         self.run_timers(now);
+        self.sync_forwards(now);
     }
 
     /// Next thing to do, until `None`.
@@ -147,7 +159,7 @@ impl Hub {
         }
     }
 
-    fn sweep(&mut self, key: RoomKey) {
+    pub(crate) fn sweep(&mut self, key: RoomKey) {
         if self.rooms.get(&key).is_some_and(|r| r.finished)
             && let Some(room) = self.rooms.remove(&key)
         {
@@ -158,7 +170,7 @@ impl Hub {
         }
     }
 
-    fn room_named(&self, name: &str) -> Option<RoomKey> {
+    pub(crate) fn room_named(&self, name: &str) -> Option<RoomKey> {
         self.names.get(name).copied()
     }
 
@@ -167,7 +179,18 @@ impl Hub {
         if let Some(key) = self.room_named(name) {
             return key;
         }
-        let room = Room::open(&mut self.core.at(now), name, wishes);
+        self.open_on(now, name, wishes, None)
+    }
+
+    /// A new room, on this shard if one is named.
+    pub(crate) fn open_on(
+        &mut self,
+        now: Now,
+        name: &str,
+        wishes: &RoomConfiguration,
+        shard: Option<u16>,
+    ) -> RoomKey {
+        let room = Room::open(&mut self.core.at(now), name, wishes, shard);
         let key = room.key;
         self.names.insert(name.to_owned(), key);
         self.rooms.insert(key, room);
@@ -175,8 +198,17 @@ impl Hub {
     }
 
     /// Everything that can refuse a join before anything is changed. Returns what it wishes of the room.
-    fn check(&self, params: &mut JoinParams) -> Result<RoomConfiguration, JoinError> {
+    fn check(&self, now: Now, params: &mut JoinParams) -> Result<RoomConfiguration, JoinError> {
+        let shown = params.claims.identity().to_owned();
         params.settle(&self.core.config.limits)?;
+        let room = params.claims.video.as_ref().map(|v| v.room.as_str()).unwrap_or_default();
+        // A secondary connection has an identity of its own, but the same token.
+        let revoked = [shown.as_str(), params.claims.identity()].into_iter().any(|identity| {
+            self.core.revoked.refuse(room, identity, &params.claims, &params.token, now.unix_secs())
+        });
+        if revoked {
+            return Err(JoinError::new(401, "token has been revoked"));
+        }
         if self.closing {
             return Err(JoinError::new(503, "server is shutting down"));
         }
@@ -198,7 +230,7 @@ impl Hub {
     }
 
     fn on_join(&mut self, now: Now, conn: ConnId, mut params: JoinParams) {
-        let wishes = match self.check(&mut params) {
+        let wishes = match self.check(now, &mut params) {
             Ok(wishes) => wishes,
             Err(error) => {
                 self.core.out.push_back(Output::Refuse { conn, error });
@@ -259,7 +291,8 @@ impl Hub {
         let Some(room) = self.rooms.get_mut(&key) else { return false };
         let wanted = params.reconnect.as_ref().map(|r| r.sid.as_str()).unwrap_or_default();
         let Some(p) = room.by_identity(params.claims.identity()) else { return false };
-        if !wanted.is_empty() && *p.sid != *wanted {
+        let known = *p.sid == *wanted || p.earlier_sid.as_deref() == Some(wanted);
+        if !wanted.is_empty() && !known {
             return false;
         }
         let pid = p.pid;
@@ -275,6 +308,7 @@ impl Hub {
         }
         self.rooms.clear();
         self.names.clear();
+        self.forwards.clear();
     }
 
     fn on_event(&mut self, now: Now, event: Event) {
@@ -372,7 +406,41 @@ impl Hub {
         }
     }
 
-    fn serve(&mut self, now: Now, request: ServiceRequest) -> Result<ServiceResponse, ServiceError> {
+    /// What the platform should keep of the tokens that are refused.
+    #[must_use]
+    pub fn revocations(&self, now: Now) -> Vec<Revocation> {
+        self.core.revoked.snapshot(now.unix_secs())
+    }
+
+    /// Takes back what was kept. Entries are added to those that are there.
+    pub fn restore_revocations(&mut self, now: Now, entries: impl IntoIterator<Item = Revocation>) {
+        for entry in entries {
+            self.core.revoked.add(entry, now.unix_secs());
+        }
+    }
+
+    /// `None`: the answer comes later.
+    fn serve(
+        &mut self,
+        now: Now,
+        id: ServiceId,
+        request: ServiceRequest,
+    ) -> Option<Result<ServiceResponse, ServiceError>> {
+        match request {
+            ServiceRequest::PerformRpc(r) => {
+                let Some(room) = self.room_named(&r.room).and_then(|k| self.rooms.get_mut(&k)) else {
+                    let text = "requested room does not exist";
+                    return Some(Err(ServiceError::new(ServiceErrorCode::NotFound, text)));
+                };
+                room.perform_rpc(&mut self.core.at(now), id, r).map(Err)
+            }
+            ServiceRequest::ForwardParticipant(r) => Some(self.forward_participant(now, &r)),
+            ServiceRequest::MoveParticipant(r) => Some(self.move_participant(now, &r)),
+            request => Some(self.serve_at_once(now, request)),
+        }
+    }
+
+    fn serve_at_once(&mut self, now: Now, request: ServiceRequest) -> Result<ServiceResponse, ServiceError> {
         let name = match &request {
             ServiceRequest::CreateRoom(r) => return self.create_room(now, r),
             ServiceRequest::ListRooms(r) => {
@@ -390,6 +458,9 @@ impl Hub {
             ServiceRequest::SendData(r) => &r.room,
             ServiceRequest::UpdateRoomMetadata(r) => &r.room,
             ServiceRequest::GetConfiguration(name) => name,
+            ServiceRequest::ForwardParticipant(r) => &r.room,
+            ServiceRequest::MoveParticipant(r) => &r.room,
+            ServiceRequest::PerformRpc(r) => &r.room,
         };
         if let ServiceRequest::SendData(r) = &request
             && !matches!(r.nonce.len(), 0 | 16)

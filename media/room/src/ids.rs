@@ -52,6 +52,7 @@ pub(crate) fn ice_credentials(rng: &mut StdRng, id: TransportId) -> IceCredentia
 #[derive(Debug, Default)]
 pub(crate) struct Ids {
     next: u64,
+    turns: u64,
     shards: Vec<Slots>,
 }
 
@@ -69,6 +70,13 @@ impl Ids {
 
     pub(crate) fn room(&mut self) -> RoomKey {
         RoomKey(self.next())
+    }
+
+    /// Shards take turns. Not by key: rooms and participants share one counter.
+    pub(crate) fn next_shard(&mut self, shards: u16) -> u16 {
+        let shard = self.turns % u64::from(shards.max(1));
+        self.turns = self.turns.wrapping_add(1);
+        u16::try_from(shard).unwrap_or(0)
     }
 
     pub(crate) fn participant(&mut self) -> Pid {

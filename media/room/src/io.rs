@@ -4,6 +4,7 @@ use crate::grants::Claims;
 use crate::join_params::JoinParams;
 use crate::message::ServerMessage;
 use crate::one_shot::{OneShotRequest, OneShotResult};
+use crate::revoked::Revocation;
 use bedrud_sfu::{Command, Event};
 use livekit_protocol as proto;
 use std::sync::Arc;
@@ -135,6 +136,16 @@ pub enum Output {
         /// Claims of the new token.
         claims: Box<Claims>,
     },
+    /// Fill in `token` with these claims signed, as for [`Output::RefreshToken`], and send the message: the client is
+    /// in another room now.
+    Moved {
+        /// Socket.
+        conn: ConnId,
+        /// Message without its token.
+        response: Box<proto::RoomMovedResponse>,
+        /// Claims of the new token.
+        claims: Box<Claims>,
+    },
     /// Hand a command to a shard.
     Command {
         /// Which.
@@ -219,6 +230,8 @@ pub enum RoomEvent {
         /// Participant.
         participant: proto::ParticipantInfo,
     },
+    /// Tokens must not be accepted any more, on this server or after a restart ([`crate::Hub::restore_revocations`]).
+    TokensRevoked(Revocation),
     /// A track can be subscribed to.
     TrackPublished {
         /// Room.
@@ -256,6 +269,9 @@ pub enum ServiceRequest {
     UpdateRoomMetadata(proto::UpdateRoomMetadataRequest),
     /// Not in LiveKit's service: how the room of this name is configured now.
     GetConfiguration(String),
+    ForwardParticipant(proto::ForwardParticipantRequest),
+    MoveParticipant(proto::MoveParticipantRequest),
+    PerformRpc(proto::PerformRpcRequest),
 }
 
 /// Result of a [`ServiceRequest`].
@@ -273,6 +289,8 @@ pub enum ServiceResponse {
     Configuration(Box<proto::RoomConfiguration>),
     /// MutePublishedTrack; `None` when the track is unknown.
     Track(Option<Box<proto::TrackInfo>>),
+    /// PerformRpc.
+    RpcPayload(String),
     /// Everything else.
     Done,
 }
@@ -288,6 +306,18 @@ pub enum ServiceErrorCode {
     FailedPrecondition,
     /// 503
     Unavailable,
+    /// 409
+    AlreadyExists,
+    /// 429
+    ResourceExhausted,
+    /// 408
+    Canceled,
+    /// 500
+    Internal,
+    /// 400
+    Malformed,
+    /// 501
+    Unimplemented,
 }
 
 /// A failed [`ServiceRequest`].

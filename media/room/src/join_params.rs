@@ -47,6 +47,8 @@ pub struct Reconnect {
 pub struct JoinParams {
     /// Verified claims of the access token.
     pub claims: Claims,
+    /// Digest of the token, so that the same one can be refused after a removal; empty when not known.
+    pub token: String,
     /// Endpoint.
     pub path: SignalPath,
     /// One peer connection for both directions. True exactly when there was a `join_request`.

@@ -9,6 +9,7 @@ mod codec;
 mod config;
 mod context;
 mod device;
+mod forward;
 mod grants;
 mod hub;
 mod ids;
@@ -17,6 +18,7 @@ mod join_params;
 mod message;
 mod metrics;
 mod one_shot;
+mod revoked;
 mod room;
 mod session;
 mod timers;
@@ -39,3 +41,4 @@ pub use metrics::{ByKind, HubCounters, HubMetrics, RoomMetrics, Traffic};
 pub use one_shot::{
     OneShotOpened, OneShotReply, OneShotRequest, OneShotResult, OneShotRole, OneShotSession, PlayWish,
 };
+pub use revoked::Revocation;

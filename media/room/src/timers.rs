@@ -15,6 +15,8 @@ pub(crate) enum Timer {
     Counters,
     /// Room: look what players without signalling should receive.
     Viewers,
+    /// Room: calls of the server API that nobody answered.
+    Calls,
     /// Participant: must be active by now.
     Join,
     /// Participant: its path has been silent too long.
@@ -83,6 +85,17 @@ impl Timers {
     /// Cancels everything of a room and its participants.
     pub(crate) fn cancel_room(&mut self, room: RoomKey) {
         self.cancel_while(room, None, |_| true);
+    }
+
+    /// Hands everything of one participant over to another room.
+    pub(crate) fn move_participant(&mut self, from: RoomKey, to: RoomKey, pid: Pid) {
+        let first = TimerKey { room: from, pid: Some(pid), timer: Timer::Idle };
+        let own = self.by_key.range(first..).take_while(|(k, _)| k.room == from && k.pid == Some(pid));
+        let own: Vec<(TimerKey, Instant)> = own.map(|(k, at)| (*k, *at)).collect();
+        for (key, at) in own {
+            self.cancel(&key);
+            self.set(TimerKey { room: to, ..key }, at);
+        }
     }
 
     fn cancel_while(&mut self, room: RoomKey, pid: Option<Pid>, same: impl Fn(&TimerKey) -> bool) {

@@ -412,6 +412,9 @@ impl Peer {
                     }
                 }
                 Ok(Some(SessionOutput::RefreshToken(_))) => self.refresh_tokens += 1,
+                Ok(Some(SessionOutput::Moved { response, .. })) => {
+                    self.on_message(signal_response::Message::RoomMoved(*response)).await;
+                }
                 Ok(Some(SessionOutput::Close { .. }) | None) => self.closed = true,
             }
         }

@@ -13,7 +13,9 @@ pub(super) fn of(event: RoomEvent) -> Option<News> {
         RoomEvent::ParticipantJoined { room, participant } => News::Joined { room, participant },
         RoomEvent::TrackPublished { room, participant, .. } => News::Published { room, participant },
         RoomEvent::ParticipantLeft { room, participant } => News::Left { room, participant },
-        RoomEvent::ParticipantConnectionAborted { .. } | RoomEvent::TrackUnpublished { .. } => return None,
+        RoomEvent::ParticipantConnectionAborted { .. }
+        | RoomEvent::TrackUnpublished { .. }
+        | RoomEvent::TokensRevoked(_) => return None,
     })
 }
 

@@ -27,6 +27,10 @@ pub(super) enum Code {
     Unimplemented,
     /// A service that is not part of this server, or one that is stopping.
     Unavailable,
+    /// There is one already.
+    AlreadyExists,
+    /// It took too long for the other side.
+    Canceled,
     /// Our fault.
     Internal,
 }
@@ -43,6 +47,8 @@ impl Code {
             Self::ResourceExhausted => ("resource_exhausted", StatusCode::TOO_MANY_REQUESTS),
             Self::Unimplemented => ("unimplemented", StatusCode::NOT_IMPLEMENTED),
             Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
+            Self::AlreadyExists => ("already_exists", StatusCode::CONFLICT),
+            Self::Canceled => ("canceled", StatusCode::REQUEST_TIMEOUT),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
@@ -81,6 +87,12 @@ impl From<ServiceError> for TwirpError {
             ServiceErrorCode::InvalidArgument => Code::InvalidArgument,
             ServiceErrorCode::FailedPrecondition => Code::FailedPrecondition,
             ServiceErrorCode::Unavailable => Code::Unavailable,
+            ServiceErrorCode::AlreadyExists => Code::AlreadyExists,
+            ServiceErrorCode::ResourceExhausted => Code::ResourceExhausted,
+            ServiceErrorCode::Canceled => Code::Canceled,
+            ServiceErrorCode::Internal => Code::Internal,
+            ServiceErrorCode::Malformed => Code::Malformed,
+            ServiceErrorCode::Unimplemented => Code::Unimplemented,
         };
         Self::new(code, error.message)
     }

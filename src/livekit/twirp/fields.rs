@@ -143,6 +143,8 @@ pub(super) const PARTICIPANT: Fields = &[
 
 /// `livekit.ListRoomsResponse`
 pub(super) const ROOMS: Fields = &[("rooms", Shape::Messages(ROOM))];
+/// `livekit.PerformRpcResponse`
+pub(super) const RPC: Fields = &[("payload", Shape::Text)];
 /// `livekit.ListParticipantsResponse`
 pub(super) const PARTICIPANTS: Fields = &[("participants", Shape::Messages(PARTICIPANT))];
 /// `livekit.MuteRoomTrackResponse`

@@ -27,6 +27,12 @@ pub(super) fn admin(claims: Option<&Claims>, room: &str) -> Result<(), TwirpErro
     require(grant.room_admin && grant.room == room)
 }
 
+/// `roomAdmin` of the room and `destinationRoom`.
+pub(super) fn transfer(claims: Option<&Claims>, room: &str, destination: &str) -> Result<(), TwirpError> {
+    admin(claims, room)?;
+    require(grant(claims)?.destination_room == destination)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

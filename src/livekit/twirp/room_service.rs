@@ -96,8 +96,23 @@ fn request(
             grants::admin(claims, &request.room)?;
             ServiceRequest::UpdateRoomMetadata(request)
         }
-        "ForwardParticipant" | "MoveParticipant" | "PerformRpc" => {
-            return Err(TwirpError::new(Code::Unimplemented, format!("{method} is not implemented")));
+        "ForwardParticipant" => {
+            let request: proto::ForwardParticipantRequest = encoding.decode(body)?;
+            grants::transfer(claims, &request.room, &request.destination_room)?;
+            ServiceRequest::ForwardParticipant(request)
+        }
+        "MoveParticipant" => {
+            let request: proto::MoveParticipantRequest = encoding.decode(body)?;
+            grants::transfer(claims, &request.room, &request.destination_room)?;
+            ServiceRequest::MoveParticipant(request)
+        }
+        "PerformRpc" => {
+            let request: proto::PerformRpcRequest = encoding.decode(body)?;
+            grants::admin(claims, &request.room)?;
+            if request.destination_identity.is_empty() {
+                return Err(TwirpError::new(Code::InvalidArgument, "destination identity is required"));
+            }
+            ServiceRequest::PerformRpc(request)
         }
         _ => return Err(no_route("livekit.RoomService", method)),
     })
@@ -118,6 +133,9 @@ fn answer(method: &str, encoding: Encoding, response: ServiceResponse) -> Result
         }
         // No method asks for it.
         ServiceResponse::Configuration(config) => encoding.encode(&*config, fields::EMPTY),
+        ServiceResponse::RpcPayload(payload) => {
+            encoding.encode(&proto::PerformRpcResponse { payload }, fields::RPC)
+        }
         // All these messages are empty, so one stands for all of them.
         ServiceResponse::Done => {
             tracing::trace!(method, "done");
@@ -161,6 +179,16 @@ mod tests {
         assert_eq!(code("ListRooms", None, "{"), Code::Malformed);
         assert_eq!(code("SendData", Some(&claims), r#"{"room":"r","nonce":"AAAA"}"#), Code::InvalidArgument);
         assert_eq!(code("Dance", Some(&claims), "{}"), Code::BadRoute);
-        assert_eq!(code("MoveParticipant", Some(&claims), "{}"), Code::Unimplemented);
+        let mut mover = admin_of("r");
+        if let Some(video) = &mut mover.video {
+            video.destination_room = "s".into();
+        }
+        for method in ["MoveParticipant", "ForwardParticipant"] {
+            let to = |room: &str| format!(r#"{{"room":"r","identity":"a","destinationRoom":"{room}"}}"#);
+            assert_eq!(code(method, Some(&claims), &to("s")), Code::Unauthenticated);
+            assert_eq!(code(method, Some(&mover), &to("t")), Code::Unauthenticated);
+            assert!(request(method, Encoding::Json, Some(&mover), to("s").as_bytes()).is_ok());
+        }
+        assert_eq!(code("PerformRpc", Some(&claims), r#"{"room":"r"}"#), Code::InvalidArgument);
     }
 }

@@ -96,7 +96,8 @@ async fn open(
         user_agent: user_agent.to_owned(),
         validating: false,
     };
-    let params = JoinParams::from_query(SignalPath::V0, [], claims, &context)?;
+    let token = super::auth::digest(&headers, in_query(&query));
+    let params = JoinParams { token, ..JoinParams::from_query(SignalPath::V0, [], claims, &context)? };
     let request = OneShotRequest::Open { params: Box::new(params), role, offer };
     let opened = tokio::time::timeout(OPEN_TIMEOUT, livekit.0.sfu.one_shot(request)).await;
     match opened
@@ -153,14 +154,18 @@ fn session(
 /// A token that allows joining a room.
 fn bearer(livekit: &LiveKit, headers: &HeaderMap, query: &[(String, String)]) -> Result<Claims, Failure> {
     let refuse = |text: &str| Failure::new(StatusCode::UNAUTHORIZED, text);
-    let token = query.iter().find(|(k, _)| k == "access_token").map(|(_, v)| v.as_str());
-    let claims = authenticate(headers, token, &livekit.0.keys, unix_seconds()).map_err(|e| refuse(&e.0))?;
+    let claims =
+        authenticate(headers, in_query(query), &livekit.0.keys, unix_seconds()).map_err(|e| refuse(&e.0))?;
     let joins = |c: &Claims| c.video.as_ref().is_some_and(|v| v.room_join);
     let claims = claims.filter(joins).ok_or_else(|| refuse("permissions denied"))?;
     if claims.video.as_ref().is_none_or(|v| v.room.is_empty()) {
         return Err(refuse("room name cannot be empty"));
     }
     Ok(claims)
+}
+
+fn in_query(query: &[(String, String)]) -> Option<&str> {
+    query.iter().find(|(k, _)| k == "access_token").map(|(_, v)| v.as_str())
 }
 
 fn pairs(query: Pairs) -> Result<Vec<(String, String)>, Failure> {

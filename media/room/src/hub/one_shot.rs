@@ -33,7 +33,7 @@ impl Hub {
         offer: &str,
     ) -> OneShotResult {
         params.reconnect = None;
-        let wishes = self.check(&mut params)?;
+        let wishes = self.check(now, &mut params)?;
         let permission = params.claims.permission();
         let allowed = match role {
             OneShotRole::Publish => permission.can_publish,

@@ -38,6 +38,15 @@ impl Room {
         }
         let Some(p) = self.get_mut(pid) else { return };
         p.audience = Some(rules);
+        // For the rooms it is forwarded to.
+        p.touch();
+        self.refresh_audience(cx, pid);
+        self.reconcile_data_tracks(cx);
+    }
+
+    /// Brings all subscriptions to a publisher's tracks in line with its rules.
+    pub(super) fn refresh_audience(&mut self, cx: &mut Cx<'_>, pid: Pid) {
+        let Some(p) = self.get(pid) else { return };
         let tracks: Vec<Sid> = p.tracks.keys().cloned().collect();
         let wishes = |p: &Participant, track: &Sid| p.subscriptions.contains_key(track);
         for subscriber in self.pids() {
@@ -47,7 +56,6 @@ impl Room {
                 }
             }
         }
-        self.reconcile_data_tracks(cx);
         self.mark_viewers(cx);
     }
 }

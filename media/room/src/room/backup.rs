@@ -111,13 +111,17 @@ impl Room {
         }
         t.regressed = true;
         let primary = t.primary.config.id;
+        if let Some(p) = self.get_mut(pid) {
+            // For the rooms it is forwarded to.
+            p.touch();
+        }
         self.route_all(cx, track);
         // The encoder nobody watches any more stops at once.
         self.tell_demand(cx, pid, primary);
     }
 
     /// Chooses the codec anew for every subscriber of a track.
-    fn route_all(&mut self, cx: &mut Cx<'_>, track: &Sid) {
+    pub(super) fn route_all(&mut self, cx: &mut Cx<'_>, track: &Sid) {
         let subscribers: Vec<Pid> =
             self.published(track).map(|t| t.subscribers.iter().copied().collect()).unwrap_or_default();
         for pid in subscribers {

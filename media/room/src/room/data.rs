@@ -67,9 +67,12 @@ impl Room {
     /// A message arrived on `_reliable` or `_lossy`.
     pub(crate) fn on_data(&mut self, cx: &mut Cx<'_>, pid: Pid, channel: DataChannel, payload: &Bytes) {
         let Some(p) = self.get_mut(pid) else { return };
-        if !p.permission.can_publish_data || payload.is_empty() {
+        let may = p.permission.can_publish_data;
+        // Who may not send data may still answer the server.
+        if payload.is_empty() || !may && !self.calls.await_answer_of(pid) {
             return;
         }
+        let Some(p) = self.get_mut(pid) else { return };
         let Ok(mut packet) = DataPacket::decode(payload.as_ref()) else {
             tracing::debug!(participant = %p.sid, "undecodable data packet");
             return;
@@ -81,6 +84,10 @@ impl Room {
             }
             p.data.last_seq = packet.sequence;
         }
+        if self.on_rpc_reply(cx, pid, &packet) || !may {
+            return;
+        }
+        let Some(p) = self.get(pid) else { return };
         let agent = p.is_agent();
         let metrics = matches!(packet.value, Some(Value::Metrics(_)));
         if matches!(packet.value, Some(Value::Transcription(_))) && !agent {
@@ -183,7 +190,7 @@ impl Room {
         }
         // A session of one offer opens channels with that offer or never.
         let never = p.one_shot.as_ref().is_some_and(|o| !o.has_channels());
-        let gone = never || p.state == participant_info::State::Disconnected;
+        let gone = never || p.state == participant_info::State::Disconnected || p.is_forwarded();
         if channel != DataChannel::Reliable || gone || payload.len() > EARLY_BYTES {
             return;
         }

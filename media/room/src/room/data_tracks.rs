@@ -38,6 +38,12 @@ impl DataTracks {
         self.published.values().map(|(_, info)| info.clone()).collect()
     }
 
+    /// What it received in a room that it leaves.
+    pub(super) fn forget_subscriptions(&mut self) {
+        self.wishes.clear();
+        self.handles.clear();
+    }
+
     pub(crate) fn has_sid(&self, sid: &str) -> bool {
         self.published.values().any(|(s, _)| **s == *sid)
     }

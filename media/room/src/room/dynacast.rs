@@ -21,6 +21,10 @@ impl Room {
         let Some(pid) = self.owner(track) else { return };
         let room = self.key;
         let Some(t) = self.published(track).filter(|t| t.kind == MediaKind::Video) else { return };
+        if t.borrowed {
+            *cx.demand_moved = true;
+            return;
+        }
         let demand = self.demand(track, t);
         let id = t.primary.config.id;
         let timer = Timer::Dynacast(id.0);
@@ -55,17 +59,19 @@ impl Room {
     }
 
     /// Highest quality anybody watches, by codec. Codecs that are neither sent nor wanted are left out.
-    fn demand(&self, track: &str, t: &Published) -> Demand {
+    pub(super) fn demand(&self, track: &str, t: &Published) -> Demand {
         let preferred = t.primary.codec.codec;
         let mut out: Demand = vec![(preferred, None)];
         out.extend(t.backups.iter().map(|f| (f.codec.codec, None)));
         let downs =
             t.subscribers.iter().filter_map(|pid| self.get(*pid)?.subscriptions.get(track)?.down.as_ref());
-        for down in downs.filter(|d| !d.settings.paused) {
-            let codec = down.codec.unwrap_or(preferred);
+        let here =
+            downs.filter(|d| !d.settings.paused).map(|d| (d.codec.unwrap_or(preferred), Some(d.quality)));
+        let elsewhere = t.elsewhere.values().flatten().copied();
+        for (codec, wanted) in here.chain(elsewhere) {
             match out.iter_mut().find(|(c, _)| *c == codec) {
-                Some((_, most)) => *most = (*most).max(Some(down.quality)),
-                None => out.push((codec, Some(down.quality))),
+                Some((_, most)) => *most = (*most).max(wanted),
+                None => out.push((codec, wanted)),
             }
         }
         out

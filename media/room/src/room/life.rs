@@ -15,7 +15,8 @@ use std::time::Duration;
 const COUNTER_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Room {
-    pub(crate) fn open(cx: &mut Cx<'_>, name: &str, wishes: &RoomConfiguration) -> Self {
+    /// A new room, on the shard given or one by turns.
+    pub(crate) fn open(cx: &mut Cx<'_>, name: &str, wishes: &RoomConfiguration, shard: Option<u16>) -> Self {
         let key = cx.ids.room();
         let seconds = |d: Duration| u32::try_from(d.as_secs()).unwrap_or(u32::MAX);
         let created = i64::try_from(cx.now.unix_ms).unwrap_or(i64::MAX);
@@ -39,7 +40,7 @@ impl Room {
                 sync_streams: cx.config.sync_streams,
                 ..RoomConfiguration::default()
             },
-            shard: u16::try_from(key.0 % u64::from(cx.config.shards.max(1))).unwrap_or(0),
+            shard: shard.unwrap_or_else(|| cx.ids.next_shard(cx.config.shards)),
             sif_trailer: trailer,
             participants: BTreeMap::new(),
             identities: HashMap::new(),
@@ -51,6 +52,7 @@ impl Room {
             nonces: super::data::Nonces::default(),
             tcp_wishes: HashMap::new(),
             viewers: BTreeSet::new(),
+            calls: super::rpc::Calls::default(),
             finished: false,
         };
         room.configure(wishes);

@@ -8,13 +8,16 @@ mod data;
 mod data_tracks;
 mod dynacast;
 mod figures;
+mod forwarded;
 mod life;
 mod link;
 mod metrics;
+mod moved;
 mod participant;
 mod publications;
 mod quality;
 mod roster;
+mod rpc;
 mod service;
 mod settings;
 mod speakers;
@@ -74,6 +77,8 @@ pub(crate) struct Room {
     tcp_wishes: HashMap<String, Instant>,
     /// Players without signalling (WHEP).
     pub(crate) viewers: BTreeSet<Pid>,
+    /// Calls of the server API to participants.
+    calls: rpc::Calls,
     /// Nothing of it is left.
     pub(crate) finished: bool,
 }
@@ -111,6 +116,7 @@ impl Room {
             (Timer::Updates, _) => self.flush_updates(cx),
             (Timer::Counters, _) => self.send_room_update(cx),
             (Timer::Viewers, _) => self.fill_viewers(cx),
+            (Timer::Calls, _) => self.on_calls_timer(cx),
             (Timer::Join, Some(pid)) => self.on_join_timeout(cx, pid),
             (Timer::Failed, Some(pid)) => self.on_path_failed(cx, pid),
             (Timer::Resume, Some(pid)) => self.on_resume_timeout(cx, pid),

@@ -10,7 +10,7 @@ use super::track::{Pending, Published, Unmatched, key};
 use crate::context::{Cx, PROTOCOL_VERSION};
 use crate::device::Device;
 use crate::grants::Claims;
-use crate::ids::{Pid, Sid};
+use crate::ids::{Pid, RoomKey, Sid};
 use crate::io::ConnId;
 use crate::join_params::JoinParams;
 use crate::session::{Budget, OneShot};
@@ -25,6 +25,9 @@ use livekit_protocol::{
 use rand::Rng as _;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
+
+/// Tokens remembered per session.
+const MAX_TOKENS: usize = 16;
 
 /// Software of a client.
 #[derive(Debug, Clone)]
@@ -104,6 +107,12 @@ impl Client {
 pub(crate) struct Participant {
     pub(crate) pid: Pid,
     pub(crate) sid: Sid,
+    /// Sid it had in the room it was moved from.
+    pub(crate) earlier_sid: Option<Sid>,
+    /// Where it really is, when it is only shown here.
+    pub(crate) origin: Option<(RoomKey, Pid)>,
+    /// Digests of the tokens it has shown.
+    pub(crate) tokens: Vec<String>,
     /// Kept up to date, so that refreshed tokens carry what was changed.
     pub(crate) claims: Claims,
     pub(crate) permission: ParticipantPermission,
@@ -178,6 +187,9 @@ impl Participant {
         Self {
             pid: cx.ids.participant(),
             sid,
+            earlier_sid: None,
+            origin: None,
+            tokens: vec![params.token.clone()],
             claims: params.claims.clone(),
             permission,
             client,
@@ -220,6 +232,23 @@ impl Participant {
 
     pub(crate) fn identity(&self) -> &str {
         self.claims.identity()
+    }
+
+    /// A participant of another room whose tracks are shown here.
+    pub(crate) fn is_forwarded(&self) -> bool {
+        self.origin.is_some()
+    }
+
+    /// Claims of a token for coming back. `jti` names the session, so that its tokens can be refused after a removal.
+    pub(crate) fn reconnect_claims(&self) -> Claims {
+        Claims { jti: Some(self.sid.to_string()), ..self.claims.clone() }
+    }
+
+    /// Another token was shown for this session.
+    pub(crate) fn remember_token(&mut self, token: &str) {
+        if self.tokens.len() < MAX_TOKENS && self.tokens.iter().all(|t| t != token) {
+            self.tokens.push(token.to_owned());
+        }
     }
 
     pub(crate) fn hidden(&self) -> bool {

@@ -14,7 +14,7 @@ use livekit_protocol::leave_request::Action;
 use livekit_protocol::{
     DisconnectReason, MuteTrackRequest, TrackInfo, TrackUnpublishedResponse, signal_response,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// An unwatched track is told to pause at the latest after this.
@@ -72,6 +72,8 @@ impl Room {
             noticed: false,
             metered: false,
             dynacast: Dynacast::default(),
+            borrowed: false,
+            elsewhere: BTreeMap::new(),
             loudness: 0.0,
             score: None,
         };
@@ -153,7 +155,7 @@ impl Room {
             self.fill_places(cx, *subscriber);
         }
         cx.cancel_timer(self.key, Some(pid), Timer::Dynacast(t.primary.config.id.0));
-        for feed in t.feeds() {
+        for feed in t.feeds().filter(|_| !t.borrowed) {
             cx.routes.ups.remove(&feed.config.id);
             cx.command(self.shard, Command::RemoveUpTrack { id: feed.config.id });
         }

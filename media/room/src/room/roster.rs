@@ -118,17 +118,13 @@ impl Room {
         }
         self.drop_all_data_tracks(cx, pid);
         self.drop_all_subscriptions(cx, pid);
+        self.end_calls(cx, pid);
         let Some(mut p) = self.participants.remove(&pid) else { return };
         for link in p.links() {
             link.close(cx);
         }
         cx.timers.cancel_participant(self.key, pid);
         self.viewers.remove(&pid);
-        if self.identities.get(p.identity()) == Some(&pid) {
-            self.identities.remove(p.identity());
-        }
-        self.stale.remove(&pid);
-        *cx.participants = cx.participants.saturating_sub(1);
         if let Some(conn) = p.conn.take() {
             if let Farewell::Leave(action) = farewell {
                 send_leave(cx, &p, conn, reason, action);
@@ -136,6 +132,16 @@ impl Room {
             // Without a farewell the client is meant to notice and come back.
             cx.close_signal(conn, farewell != Farewell::Silent);
         }
+        self.after_departure(cx, &mut p, reason);
+    }
+
+    /// A participant is out of the room: the others and the platform hear of it.
+    pub(super) fn after_departure(&mut self, cx: &mut Cx<'_>, p: &mut Participant, reason: DisconnectReason) {
+        if self.identities.get(p.identity()) == Some(&p.pid) {
+            self.identities.remove(p.identity());
+        }
+        self.stale.remove(&p.pid);
+        *cx.participants = cx.participants.saturating_sub(1);
         let was_active = p.state == State::Active;
         let was_publisher = p.is_publisher;
         p.state = State::Disconnected;

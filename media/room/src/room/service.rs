@@ -4,7 +4,8 @@ use super::roster::Audience;
 use super::{Farewell, Room};
 use crate::context::Cx;
 use crate::ids::Pid;
-use crate::io::{ServiceError, ServiceErrorCode, ServiceRequest, ServiceResponse};
+use crate::io::{RoomEvent, ServiceError, ServiceErrorCode, ServiceRequest, ServiceResponse};
+use crate::revoked::Revocation;
 use livekit_protocol::leave_request::Action;
 use livekit_protocol::{
     DisconnectReason, MuteRoomTrackRequest, MuteTrackRequest, ParticipantPermission,
@@ -31,6 +32,7 @@ impl Room {
             }
             ServiceRequest::RemoveParticipant(r) => {
                 let pid = self.find(&r.identity)?;
+                self.revoke_tokens(cx, pid, r.revoke_token_ts);
                 let farewell = Farewell::Leave(Action::Disconnect);
                 self.remove(cx, pid, DisconnectReason::ParticipantRemoved, farewell);
                 Ok(ServiceResponse::Done)
@@ -54,15 +56,40 @@ impl Room {
             ServiceRequest::GetConfiguration(_) => {
                 Ok(ServiceResponse::Configuration(Box::new(self.configuration())))
             }
-            ServiceRequest::CreateRoom(_) | ServiceRequest::ListRooms(_) => {
-                Err(invalid("not a request about a room"))
-            }
+            ServiceRequest::CreateRoom(_)
+            | ServiceRequest::ListRooms(_)
+            | ServiceRequest::ForwardParticipant(_)
+            | ServiceRequest::MoveParticipant(_)
+            | ServiceRequest::PerformRpc(_) => Err(invalid("not a request about one room")),
         }
     }
 
     fn find(&self, identity: &str) -> Result<Pid, ServiceError> {
         let not_found = || ServiceError::new(ServiceErrorCode::NotFound, "participant does not exist");
         self.by_identity(identity).map(|p| p.pid).ok_or_else(not_found)
+    }
+
+    /// A participant that is really here, not only shown.
+    fn find_own(&self, identity: &str) -> Result<Pid, ServiceError> {
+        let pid = self.find(identity)?;
+        if self.get(pid).is_some_and(super::Participant::is_forwarded) {
+            let text = "participant is forwarded from another room and is changed there";
+            return Err(ServiceError::new(ServiceErrorCode::FailedPrecondition, text));
+        }
+        Ok(pid)
+    }
+
+    /// The tokens of a participant that is about to be removed bring nobody back.
+    fn revoke_tokens(&self, cx: &mut Cx<'_>, pid: Pid, explicit: i64) {
+        let Some(p) = self.get(pid).filter(|p| !p.is_forwarded()) else { return };
+        let mut tokens = p.tokens.clone();
+        tokens.extend([Some(&p.sid), p.earlier_sid.as_ref()].into_iter().flatten().map(ToString::to_string));
+        tokens.retain(|t| !t.is_empty());
+        let now = cx.now.unix_secs();
+        let explicit = Some(explicit).filter(|ts| *ts != 0);
+        let entry = Revocation::of(&self.info.name, p.identity(), &p.claims, tokens, explicit, now);
+        let entry = cx.revoked.add(entry, now);
+        cx.event(RoomEvent::TokensRevoked(entry));
     }
 
     fn participant_reply(&self, cx: &Cx<'_>, pid: Pid) -> Reply {
@@ -72,7 +99,7 @@ impl Room {
     }
 
     fn serve_mute(&mut self, cx: &mut Cx<'_>, r: &MuteRoomTrackRequest) -> Reply {
-        let pid = self.find(&r.identity)?;
+        let pid = self.find_own(&r.identity)?;
         // Who has no signalling cannot unmute itself.
         let own_way = self.get(pid).is_none_or(|p| p.one_shot.is_none());
         if !r.muted && !cx.config.remote_unmute && own_way {
@@ -98,7 +125,7 @@ impl Room {
         if over(r.metadata.len(), limits.metadata) {
             return Err(invalid("metadata exceeds size limit"));
         }
-        let pid = self.find(&r.identity)?;
+        let pid = self.find_own(&r.identity)?;
         if let Err(text) = self.change_profile(cx, pid, &r.name, &r.metadata, r.attributes) {
             return Err(invalid(text));
         }
@@ -111,7 +138,7 @@ impl Room {
     }
 
     fn serve_subscriptions(&mut self, cx: &mut Cx<'_>, r: UpdateSubscriptionsRequest) -> Reply {
-        let pid = self.find(&r.identity)?;
+        let pid = self.find_own(&r.identity)?;
         let update = UpdateSubscription {
             track_sids: r.track_sids,
             subscribe: r.subscribe,

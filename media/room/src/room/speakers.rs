@@ -71,6 +71,14 @@ impl Room {
         }
     }
 
+    /// Takes over the level of a participant that speaks in another room.
+    pub(super) fn show_speaking(&mut self, cx: &mut Cx<'_>, pid: Pid, level: u8) {
+        let Some(p) = self.get_mut(pid) else { return };
+        if std::mem::replace(&mut p.speaking, level) != level {
+            self.tell_speakers(cx, &[pid]);
+        }
+    }
+
     pub(crate) fn simulate_speech(&mut self, cx: &mut Cx<'_>, pid: Pid, seconds: u32) {
         let room = self.key;
         let Some(p) = self.get_mut(pid) else { return };

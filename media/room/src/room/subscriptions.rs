@@ -511,6 +511,9 @@ impl Room {
         let Some(owner) = self.owner(track).and_then(|o| self.get_mut(o)) else { return };
         let knows = owner.client.knows_new_messages();
         let Some(t) = owner.tracks.get_mut(track) else { return };
+        if t.borrowed && !t.noticed {
+            *cx.demand_moved = true;
+        }
         if !std::mem::replace(&mut t.noticed, true) && knows {
             let message = TrackSubscribed { track_sid: track.to_owned() };
             owner.send(cx, signal_response::Message::TrackSubscribed(message));

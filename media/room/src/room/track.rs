@@ -1,6 +1,6 @@
 //! Tracks of a publisher, before and after their media exists.
 
-use crate::ids::{Pid, Sid};
+use crate::ids::{Pid, RoomKey, Sid};
 use bedrud_rtp::{Codec, MediaKind, Mid};
 use bedrud_sdp::{CodecSpec, CodecTable, NegotiatedPayload, OfferedStream, PublishChoice};
 use bedrud_sfu::{PayloadType, UpLayer, UpTrackConfig, UpTrackId};
@@ -8,7 +8,7 @@ use livekit_protocol::{
     AudioTrackFeature, TimedVersion, TrackInfo, TrackType, UpdateTrackSettings, VideoQuality,
 };
 use livekit_protocol::{encryption, video_layer};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A track announced by `add_track` whose media section has not been seen.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub(crate) struct Unmatched {
 }
 
 /// A track that can be subscribed to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Published {
     pub(crate) cid: String,
     pub(crate) info: TrackInfo,
@@ -46,6 +46,10 @@ pub(crate) struct Published {
     /// Its audio levels are known.
     pub(crate) metered: bool,
     pub(crate) dynacast: Dynacast,
+    /// Its stream belongs to a participant of another room.
+    pub(crate) borrowed: bool,
+    /// What is watched in rooms it is forwarded to.
+    pub(crate) elsewhere: BTreeMap<RoomKey, Demand>,
     /// Smoothed loudness, linear 0..1.
     pub(crate) loudness: f32,
     /// Smoothed reception score, 0..=100.

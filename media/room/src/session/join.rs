@@ -97,7 +97,8 @@ impl Room {
     pub(crate) fn refresh_token(&mut self, cx: &mut Cx<'_>, pid: Pid) {
         let Some(p) = self.get(pid) else { return };
         if let Some(conn) = p.conn {
-            cx.out.push_back(Output::RefreshToken { conn, claims: Box::new(p.claims.clone()) });
+            let claims = Box::new(p.reconnect_claims());
+            cx.out.push_back(Output::RefreshToken { conn, claims });
         }
         cx.set_timer(self.key, Some(pid), Timer::Token, cx.config.timeouts.token_refresh);
     }

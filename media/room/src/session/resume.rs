@@ -18,9 +18,14 @@ impl Room {
         let room = self.key;
         let now = cx.now.mono;
         let Some(p) = self.get_mut(pid) else { return false };
-        if p.one_shot.is_some() || p.single_pc != params.single_pc || p.links().any(|l| l.closed) {
+        if p.is_forwarded()
+            || p.one_shot.is_some()
+            || p.single_pc != params.single_pc
+            || p.links().any(|l| l.closed)
+        {
             return false;
         }
+        p.remember_token(&params.token);
         if let Some(old) = p.conn.replace(conn) {
             cx.close_signal(old, true);
         }

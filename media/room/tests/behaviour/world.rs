@@ -8,6 +8,7 @@ use bedrud_room::{
 };
 use bedrud_sfu::{DataChannel, Event, TransportId};
 use livekit_protocol::signal_request::Message as Request;
+use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
     AddTrackRequest, ClientInfo, SessionDescription, SignalRequest, VideoLayer, client_info::Sdk,
 };
@@ -21,7 +22,7 @@ pub struct World {
     pub shard: Shard,
     pub clients: BTreeMap<&'static str, Client>,
     pub events: Vec<RoomEvent>,
-    replies: Vec<Result<ServiceResponse, ServiceError>>,
+    pub replies: Vec<Result<ServiceResponse, ServiceError>>,
     one_shots: Vec<OneShotResult>,
     inputs: VecDeque<Input>,
     next_conn: u64,
@@ -192,6 +193,11 @@ impl World {
         self.one_shots.pop().expect("answered at once")
     }
 
+    /// A call that is answered later; see [`World::replies`].
+    pub fn start_service(&mut self, id: u64, request: ServiceRequest) {
+        self.input(Input::Service { id: ServiceId(id), request });
+    }
+
     /// Announces and negotiates a track.
     pub fn publish(&mut self, name: &str, cid: &str, video: bool) -> String {
         let mut request = add_track(cid, video);
@@ -309,6 +315,13 @@ impl World {
             Output::RefreshToken { conn, claims } => {
                 if let Some(c) = self.by_conn(conn) {
                     c.tokens.push(*claims);
+                }
+            }
+            Output::Moved { conn, response, claims } => {
+                if let Some(c) = self.by_conn(conn) {
+                    assert!(response.token.is_empty() && c.closed.is_none());
+                    c.tokens.push(*claims);
+                    c.receive(Message::RoomMoved(*response));
                 }
             }
             Output::Command { command, .. } => {
