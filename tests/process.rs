@@ -1,14 +1,25 @@
 //! The real binary: start, readiness, restart, signals, messages to the operator.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests and their helpers")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "these are tests and their helpers"
+)]
 
 #[path = "process/agents.rs"]
 mod agents;
 #[path = "process/bad_start.rs"]
 mod bad_start;
+#[path = "process/big_room.rs"]
+mod big_room;
 #[path = "process/livekit.rs"]
 mod livekit;
+#[path = "process/livekit_commands.rs"]
+mod livekit_commands;
 #[path = "process/platform.rs"]
 mod platform;
 #[path = "process/server.rs"]
 mod server;
+#[path = "process/server_sdk.rs"]
+mod server_sdk;

@@ -34,7 +34,7 @@ pub enum Command {
     #[command(alias = "server")]
     Run(run::RunArgs),
     /// Run the media server alone, as livekit-server is run.
-    Livekit(livekit::LiveKitArgs),
+    Livekit(Box<livekit::LiveKitArgs>),
     /// Check, show or explain the configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),

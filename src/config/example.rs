@@ -1,5 +1,6 @@
 //! The example file and `config show`, written from the declaration itself.
 
+use super::load::{derived_variable, join};
 use super::problem::Source;
 use super::sections::Config;
 use super::setting::{Section, Slot};
@@ -17,11 +18,25 @@ pub fn example() -> String {
          # Order: defaults, this file, environment variables, command line flags.\n\
          # Check a file with: bedrud config check --config FILE\n",
     );
-    write_example(&mut Config::default(), 0, &mut out);
+    write_example(&mut Config::default(), None, "", 0, &mut out);
     out
 }
 
-fn write_example(section: &mut dyn Section, depth: usize, out: &mut String) {
+/// Every key of a section with its default, as [`example`] shows them. With a prefix each key has an environment
+/// variable of its own.
+pub fn keys(section: &mut dyn Section, env_prefix: Option<&str>) -> String {
+    let mut out = String::new();
+    write_example(section, env_prefix, "", 0, &mut out);
+    out
+}
+
+fn write_example(
+    section: &mut dyn Section,
+    env_prefix: Option<&str>,
+    path: &str,
+    depth: usize,
+    out: &mut String,
+) {
     let pad = "  ".repeat(depth);
     for (meta, slot) in section.fields() {
         if depth == 0 {
@@ -35,8 +50,14 @@ fn write_example(section: &mut dyn Section, depth: usize, out: &mut String) {
         for doc in meta.docs {
             comment(doc.trim());
         }
-        if !meta.env.is_empty() {
-            comment(&format!("Environment: {}", meta.env.join(", ")));
+        let at = join(path, meta.key);
+        let derived = match &slot {
+            Slot::Leaf(_) => env_prefix.map(|prefix| derived_variable(prefix, &at)),
+            Slot::Section(_) => None,
+        };
+        let variables: Vec<String> = meta.env.iter().map(|n| (*n).to_owned()).chain(derived).collect();
+        if !variables.is_empty() {
+            comment(&format!("Environment: {}", variables.join(", ")));
         }
         if meta.inert {
             comment("Accepted, without effect in this version.");
@@ -44,7 +65,7 @@ fn write_example(section: &mut dyn Section, depth: usize, out: &mut String) {
         match slot {
             Slot::Section(inner) => {
                 let _ = writeln!(out, "{pad}{}:", meta.key);
-                write_example(inner, depth + 1, out);
+                write_example(inner, env_prefix, &at, depth + 1, out);
             }
             Slot::Leaf(leaf) => {
                 let _ = writeln!(out, "{}", format!("{pad}#{}: {}", meta.key, leaf.show()).trim_end());

@@ -65,7 +65,12 @@ struct Reader<'a> {
     inert: Vec<String>,
 }
 
-fn join(path: &str, key: &str) -> String {
+/// The environment variable of a key that has none of its own.
+pub(super) fn derived_variable(prefix: &str, path: &str) -> String {
+    format!("{prefix}_{}", path.replace('.', "_").to_ascii_uppercase())
+}
+
+pub(super) fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
@@ -123,9 +128,7 @@ impl Reader<'_> {
                 }
                 Slot::Leaf(leaf) => leaf,
             };
-            let derived = sources
-                .env_prefix
-                .map(|prefix| format!("{prefix}_{}", at.replace('.', "_").to_ascii_uppercase()));
+            let derived = sources.env_prefix.map(|prefix| derived_variable(prefix, &at));
             let names = meta.env.iter().map(|n| (*n).to_owned()).chain(derived);
             let found = names
                 .into_iter()

@@ -3,6 +3,7 @@
 use super::edge::Edge;
 use super::webhooks::{self, Outbox};
 use super::{listen, media, metrics, router};
+use crate::auth::media_token::ApiKeys;
 use crate::config::Server;
 use crate::config::media::MediaConfig;
 use crate::livekit::LiveKit;
@@ -12,6 +13,45 @@ use std::path::Path;
 
 /// Key and secret of `--dev`.
 pub const DEV_KEYS: (&str, &str) = ("devkey", "secret");
+
+/// The keys in force, those of `--dev` among them.
+///
+/// # Errors
+/// As [`media::keys`].
+pub fn keys(settings: &mut MediaConfig) -> anyhow::Result<ApiKeys> {
+    if settings.development && settings.keys.0.is_empty() && settings.key_file.as_os_str().is_empty() {
+        let (key, secret) = DEV_KEYS;
+        settings.keys.0.insert(key.to_owned(), crate::config::Secret::new(secret));
+    }
+    media::keys(settings)
+}
+
+/// The ports that a configuration asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ports {
+    /// HTTP, WebSocket and ICE/TCP.
+    pub http: u16,
+    /// Another port for ICE/TCP.
+    pub ice_tcp: Option<u16>,
+    /// Media over UDP.
+    pub udp: u16,
+    /// Addresses that are listened on.
+    pub listen: Vec<IpAddr>,
+}
+
+impl Ports {
+    /// Of these settings.
+    #[must_use]
+    pub fn of(settings: &MediaConfig) -> Self {
+        let http = settings.port;
+        Self {
+            http,
+            ice_tcp: settings.rtc.tcp_port.filter(|p| *p != http),
+            udp: settings.rtc.udp_port.0.unwrap_or(http),
+            listen: bind_ips(settings),
+        }
+    }
+}
 
 /// Runs until a signal. `ready` is told the addresses that are listened on. Without webhooks nothing is written; with
 /// them their outbox is in the folder `data`.
@@ -23,11 +63,7 @@ pub async fn run(
     data: &Path,
     ready: impl FnOnce(&[SocketAddr]),
 ) -> anyhow::Result<()> {
-    if settings.development && settings.keys.0.is_empty() && settings.key_file.as_os_str().is_empty() {
-        let (key, secret) = DEV_KEYS;
-        settings.keys.0.insert(key.to_owned(), crate::config::Secret::new(secret));
-    }
-    let keys = media::keys(&settings)?;
+    let keys = keys(&mut settings)?;
     let edge = Edge::new(&Server::default())?;
     let hooks = match webhooks::of_media(&settings, &keys)? {
         Some(settings) => Some((settings, Outbox::open(data).await?)),

@@ -54,6 +54,18 @@ impl Server {
         (server, announced)
     }
 
+    /// Resident memory, KiB, and CPU time spent so far, seconds.
+    pub(crate) fn usage(&self) -> (u64, f64) {
+        let proc = |name: &str| std::fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).unwrap();
+        let status = proc("status");
+        let rss = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap();
+        let stat = proc("stat");
+        // After the name in brackets: fields 14 and 15 of proc(5), in ticks of 10 ms.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
+        (rss.trim().trim_end_matches(" kB").parse().unwrap(), ticks / 100.0)
+    }
+
     pub(crate) fn spawn(command: &mut Command, port: u16) -> Self {
         Self::spawned(command.stderr(Stdio::inherit()), port)
     }

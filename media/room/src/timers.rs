@@ -23,6 +23,8 @@ pub(crate) enum Timer {
     Failed,
     /// Participant: must have resumed by now.
     Resume,
+    /// Participant: take up the offer that came with its join.
+    EarlyOffer,
     /// Participant: offer to it (or ask it to offer).
     Negotiate,
     /// Participant: must have answered by now.

@@ -9,6 +9,9 @@ use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 /// Channels a peer may open; more are closed at once.
 const MAX_CHANNELS: usize = 8;
 
+/// Bytes that may wait for a channel that is not open yet.
+const UNOPENED_QUEUE: usize = 1 << 20;
+
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Written {
@@ -115,6 +118,7 @@ impl Channels {
                 Some(Ok(false)) | None => {}
             }
         }
+        let limit = if open.is_some() { limit } else { limit.min(UNOPENED_QUEUE) };
         if self.queued_bytes.saturating_add(bytes.len()) > limit {
             return if open.is_some() { Written::Overflow } else { Written::Dropped };
         }

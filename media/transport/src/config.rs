@@ -5,7 +5,8 @@ use std::time::Duration;
 /// Limits shared by all transports of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TransportConfig {
-    /// Bytes of reliable messages that may wait for SCTP; more closes the transport as a slow consumer.
+    /// Bytes of reliable messages that may wait for SCTP; more closes the transport as a slow consumer. The
+    /// bytes are shared by all receivers of a message. Before the channel is open at most 1 MiB waits.
     pub reliable_queue_bytes: usize,
     /// Bytes of unsent lossy data in SCTP above which lossy messages are dropped instead of ageing in the queue.
     pub lossy_buffer_bytes: usize,
@@ -26,7 +27,8 @@ pub struct TransportConfig {
 impl Default for TransportConfig {
     fn default() -> Self {
         Self {
-            reliable_queue_bytes: 1 << 20,
+            // A file of some megabytes sent at once must survive a receiver with less bandwidth than its sender.
+            reliable_queue_bytes: 16 << 20,
             lossy_buffer_bytes: 64 << 10,
             sctp_buffer_bytes: 128 << 10,
             max_message_bytes: 256 << 10,

@@ -66,12 +66,12 @@ fn a_slow_consumer_is_cut() {
     pair.dead.insert(address(0));
     let mut sent = 0;
     while pair.server_closed().is_none() {
-        assert!(sent < 3 << 20, "the queue has no limit");
+        assert!(sent < 20 << 20, "the queue has no limit");
         pair.server.send(pair.now, DataChannel::Reliable, Bytes::from(vec![0; 50_000]));
         sent += 50_000;
         pair.run(Duration::from_millis(5));
     }
-    assert!(sent > 1 << 20);
+    assert!(sent > 16 << 20);
     assert_eq!(pair.server_closed(), Some(CloseReason::SlowConsumer));
 }
 

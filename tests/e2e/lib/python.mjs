@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { until } from './until.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const python = process.env.E2E_PYTHON ?? path.resolve(here, '../../../.venv/bin/python');
+export const python = process.env.E2E_PYTHON ?? path.resolve(here, '../../../.venv/bin/python');
 
 class PythonProcess {
   constructor(script, args) {

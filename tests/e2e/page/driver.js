@@ -97,6 +97,29 @@
         messages.push({ text: await reader.readAll(), from: from.identity, topic, stream: true });
       });
     },
+    onBytes(topic) {
+      room.registerByteStreamHandler(topic, async (reader, from) => {
+        const bytes = await new Blob(await reader.readAll()).arrayBuffer();
+        const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+        messages.push({ sha256: [...digest].map((b) => b.toString(16).padStart(2, '0')).join(''), from: from.identity, topic });
+      });
+    },
+    /** Publishes and unpublishes `times` tracks, audio and video in turn. */
+    async churn(times) {
+      ctx ??= new AudioContext({ sampleRate: 48_000 });
+      for (let i = 0; i < times; i++) {
+        const canvas = document.createElement('canvas');
+        canvas.getContext('2d').fillRect(0, 0, 10, 10);
+        const stream = i % 2 ? canvas.captureStream(5) : ctx.createMediaStreamDestination().stream;
+        const published = await room.localParticipant.publishTrack(stream.getTracks()[0], { simulcast: false });
+        await room.localParticipant.unpublishTrack(published.track, true);
+      }
+    },
+    /** Media sections of each connection's description. */
+    sections() {
+      const { publisher, subscriber } = room.engine.pcManager;
+      return [publisher, subscriber].map((t) => t?._pc ?? t?.pc).filter(Boolean).map((pc) => (pc.localDescription?.sdp ?? '').split('\r\nm=').length - 1);
+    },
     onRpc(method) {
       room.registerRpcMethod(method, async (d) => `${d.callerIdentity}:${d.payload}`);
     },

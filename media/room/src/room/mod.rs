@@ -120,6 +120,7 @@ impl Room {
             (Timer::Join, Some(pid)) => self.on_join_timeout(cx, pid),
             (Timer::Failed, Some(pid)) => self.on_path_failed(cx, pid),
             (Timer::Resume, Some(pid)) => self.on_resume_timeout(cx, pid),
+            (Timer::EarlyOffer, Some(pid)) => self.take_early_offer(cx, pid),
             (Timer::Negotiate, Some(pid)) => self.negotiate(cx, pid),
             (Timer::Answer, Some(pid)) => self.on_answer_timeout(cx, pid),
             (Timer::Token, Some(pid)) => self.refresh_token(cx, pid),

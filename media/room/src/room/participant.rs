@@ -19,8 +19,8 @@ use bedrud_sdp::{ClientQuirks, CodecTable};
 use bedrud_sfu::DataChannel;
 use livekit_protocol::{
     AddTrackRequest, ClientInfo, DisconnectReason, ParticipantInfo, ParticipantPermission,
-    SubscriptionPermission, TrackSource, UpdateTrackSettings, client_info, client_info::Sdk,
-    participant_info, signal_response,
+    SessionDescription, SubscriptionPermission, TrackSource, UpdateTrackSettings, client_info,
+    client_info::Sdk, participant_info, signal_response,
 };
 use rand::Rng as _;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -92,6 +92,12 @@ impl Client {
         self.sdk != Sdk::Rust || self.protocol >= 10
     }
 
+    /// Go reads our messages before it has set the offer of its join as its local description: an answer that comes at
+    /// once fails there.
+    pub(crate) fn is_late_with_its_offer(&self) -> bool {
+        self.sdk == Sdk::Go
+    }
+
     /// JS before 1.6.3 takes a `reconnect` message for an error.
     pub(crate) fn knows_reconnect(&self) -> bool {
         if self.sdk != Sdk::Js {
@@ -161,6 +167,8 @@ pub(crate) struct Participant {
     /// Quality others saw last.
     pub(crate) quality: Option<livekit_protocol::ConnectionQuality>,
     pub(crate) resume_script: ResumeScript,
+    /// Offer of the join that waits for [`Timer::EarlyOffer`](crate::timers::Timer::EarlyOffer).
+    pub(crate) early_offer: Option<SessionDescription>,
     /// Set when it has no signalling socket and never will (WHIP, WHEP).
     pub(crate) one_shot: Option<Box<OneShot>>,
 }
@@ -226,6 +234,7 @@ impl Participant {
             simulated_speech: false,
             quality: None,
             resume_script: ResumeScript::default(),
+            early_offer: None,
             one_shot: None,
         }
     }

@@ -12,6 +12,10 @@ use livekit_protocol::participant_info::State;
 use livekit_protocol::{DisconnectReason, JoinResponse, signal_response};
 use rand::Rng as _;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Enough for a client to set its offer after it has read our `join`.
+const EARLY_OFFER_WAIT: Duration = Duration::from_millis(50);
 
 /// First and last messages of a connection that is upgraded only to be told why not.
 pub(crate) fn refusal(conn: ConnId, protocol: i32, reason: DisconnectReason, action: Action) -> [Output; 2] {
@@ -88,7 +92,18 @@ impl Room {
         for request in params.add_tracks {
             self.on_add_track(cx, pid, request);
         }
-        if let Some(offer) = params.publisher_offer {
+        let Some(offer) = params.publisher_offer else { return };
+        match self.get_mut(pid) {
+            Some(p) if p.client.is_late_with_its_offer() => {
+                p.early_offer = Some(offer);
+                cx.set_timer(self.key, Some(pid), Timer::EarlyOffer, EARLY_OFFER_WAIT);
+            }
+            _ => self.on_offer(cx, pid, &offer),
+        }
+    }
+
+    pub(crate) fn take_early_offer(&mut self, cx: &mut Cx<'_>, pid: Pid) {
+        if let Some(offer) = self.get_mut(pid).and_then(|p| p.early_offer.take()) {
             self.on_offer(cx, pid, &offer);
         }
     }

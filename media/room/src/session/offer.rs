@@ -24,6 +24,7 @@ struct Plan {
 impl Room {
     pub(crate) fn on_offer(&mut self, cx: &mut Cx<'_>, pid: Pid, description: &SessionDescription) {
         let Some(p) = self.get_mut(pid) else { return };
+        p.early_offer = None;
         if description.sdp.len() > cx.config.limits.sdp {
             tracing::info!(participant = %p.sid, bytes = description.sdp.len(), "offer is too large");
             self.negotiation_failed(cx, pid);

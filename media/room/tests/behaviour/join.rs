@@ -1,6 +1,7 @@
 use crate::world::{World, join};
 use bedrud_room::{Input, RoomEvent};
 use bedrud_sfu::TransportId;
+use livekit_protocol::client_info::Sdk;
 use livekit_protocol::participant_info::State;
 use livekit_protocol::signal_request::Message as Request;
 use livekit_protocol::signal_response::Message;
@@ -62,6 +63,18 @@ fn single_connection_client_gets_its_answer_with_the_join() {
     assert!(!c.log.iter().any(|m| matches!(m, Message::Offer(_) | Message::MediaSectionsRequirement(_))));
     let aborted = |e: &RoomEvent| matches!(e, RoomEvent::ParticipantJoined { participant, .. } if participant.identity == "alice");
     assert!(w.events.iter().any(aborted));
+}
+
+#[test]
+fn a_go_client_gets_its_answer_when_it_has_set_its_offer() {
+    let mut w = World::new();
+    let c = w.join("alice", join(true).with(|p| p.client_info.sdk = Sdk::Go as i32));
+    let answers = |log: &[Message]| log.iter().filter(|m| matches!(m, Message::Answer(_))).count();
+    assert_eq!((c.log.iter().any(|m| matches!(m, Message::Join(_))), answers(&c.log)), (true, 0));
+    w.advance(Duration::from_millis(100));
+    assert_eq!(answers(&w.client("alice").log), 1);
+    w.advance(Duration::from_secs(5));
+    assert_eq!(answers(&w.client("alice").log), 1);
 }
 
 #[test]

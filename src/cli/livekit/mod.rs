@@ -1,12 +1,18 @@
-//! `bedrud livekit`: the media server alone.
+//! `bedrud livekit`: the media server alone, and what its operator asks of it.
+
+mod keys;
+mod nodes;
+mod ports;
+mod token;
+mod verbose;
 
 use super::{Context, env, output};
 use crate::config::media::{self, MediaConfig};
-use crate::config::{LogFormat, LogLevel, Logger};
+use crate::config::{Loaded, LogFormat, LogLevel, Logger};
 use crate::observe;
 use crate::server::media_only;
 use anyhow::Context as _;
-use clap::Args;
+use clap::{Args, Subcommand};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,38 +21,87 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub struct LiveKitArgs {
     /// Development mode: key `devkey`, secret `secret`, loopback addresses.
-    #[arg(long)]
+    #[arg(long, global = true)]
     dev: bool,
     /// Address to listen on; may be repeated.
-    #[arg(long, value_name = "IP")]
+    #[arg(long, global = true, value_name = "IP")]
     bind: Vec<String>,
     /// Port of HTTP, WebSocket and ICE over TCP; media over UDP uses the same number.
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, global = true, value_name = "PORT")]
     port: Option<u16>,
     /// Another port for media over UDP.
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, global = true, value_name = "PORT")]
     udp_port: Option<u16>,
     /// API keys, `key: secret`, one pair a line. Also: LIVEKIT_KEYS.
-    #[arg(long, value_name = "PAIRS")]
+    #[arg(long, global = true, value_name = "PAIRS")]
     keys: Option<String>,
     /// File with API keys. Also: LIVEKIT_KEY_FILE.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// The configuration itself instead of a file. Also: LIVEKIT_CONFIG.
-    #[arg(long, value_name = "YAML")]
+    #[arg(long, global = true, value_name = "YAML")]
     config_body: Option<String>,
     /// Address told to clients. Also: NODE_IP.
-    #[arg(long, value_name = "IP")]
+    #[arg(long, global = true, value_name = "IP")]
     node_ip: Option<String>,
     /// Region told to clients. Also: LIVEKIT_REGION.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME")]
     region: Option<String>,
     /// Folder for the outbox of webhooks, which is all that is ever written. Also: BEDRUD_DATA. Default: ./data
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Something else than running it.
+    #[command(subcommand)]
+    command: Option<LiveKitCommand>,
+}
+
+/// What can be asked instead of running the server. All read the same configuration and flags.
+#[derive(Debug, Subcommand)]
+enum LiveKitCommand {
+    /// Sign a token that lets somebody into a room.
+    CreateJoinToken(token::TokenArgs),
+    /// Make an API key and its secret.
+    GenerateKeys,
+    /// Show the running server and what it carries.
+    #[command(alias = "status")]
+    ListNodes,
+    /// Show the ports to open in a firewall.
+    Ports,
+    /// Show every key of the configuration with its default and environment variable.
+    HelpVerbose,
 }
 
 pub(super) fn run(args: &LiveKitArgs, context: &Context) -> anyhow::Result<()> {
+    let (name, loaded) = match &args.command {
+        Some(LiveKitCommand::GenerateKeys) => return keys::run(context),
+        Some(LiveKitCommand::HelpVerbose) => {
+            verbose::run();
+            return Ok(());
+        }
+        _ => load(args, context)?,
+    };
+    let settings = loaded.config;
+    match &args.command {
+        Some(LiveKitCommand::CreateJoinToken(token)) => return token::run(token, settings, context),
+        Some(LiveKitCommand::ListNodes) => return nodes::run(settings, context),
+        Some(LiveKitCommand::Ports) => {
+            ports::run(&settings, context);
+            return Ok(());
+        }
+        _ => {}
+    }
+    let logger = logger(&settings)?;
+    observe::init(&logger, env(observe::FILTER_VARIABLE).as_deref())?;
+    crate::server::media::warn_inert(&name, &loaded.inert);
+    let json = context.json;
+    let banner = banner(&settings);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let data = crate::cli::data_folder(args.data.as_deref());
+    runtime.block_on(media_only::run(settings, &data, |addresses| started(addresses, &banner, json)))
+}
+
+/// The configuration and where it came from.
+fn load(args: &LiveKitArgs, context: &Context) -> anyhow::Result<(String, Loaded<MediaConfig>)> {
     let body = args.config_body.clone().or_else(|| env("LIVEKIT_CONFIG").filter(|v| !v.is_empty()));
     let (name, text) = match (&context.config, body) {
         (Some(path), _) => (path.display().to_string(), Some(crate::config::read_file(path)?)),
@@ -55,15 +110,7 @@ pub(super) fn run(args: &LiveKitArgs, context: &Context) -> anyhow::Result<()> {
     };
     let file = text.as_deref().map(|text| (name.as_str(), text));
     let loaded = media::read(file, &env, Some("LIVEKIT"), &flags(args))?;
-    let settings = loaded.config;
-    let logger = logger(&settings)?;
-    observe::init(&logger, env(observe::FILTER_VARIABLE).as_deref())?;
-    crate::server::media::warn_inert(&name, &loaded.inert);
-    let json = context.json;
-    let banner = banner(&settings);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let data = super::data_folder(args.data.as_deref());
-    runtime.block_on(media_only::run(settings, &data, |addresses| started(addresses, &banner, json)))
+    Ok((name, loaded))
 }
 
 fn flags(args: &LiveKitArgs) -> Vec<(&'static str, String, String)> {
