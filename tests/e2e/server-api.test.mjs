@@ -131,6 +131,23 @@ test('a participant is forwarded: the other room hears it too', async (t) => {
   await Promise.all([near.leave(), far.leave()]);
 });
 
+test('the server calls a remote procedure of a participant', async (t) => {
+  if (server.external) return t.skip('the reference server does not call procedures');
+  const callee = await joined('callee', 'api-rpc');
+  callee.room.localParticipant.registerRpcMethod('shout', async ({ payload }) => payload.toUpperCase());
+  const jwt = await token('admin', 'api-rpc', { roomJoin: false, roomAdmin: true });
+  // The SDK has no function for it yet.
+  const call = async (method, destination_identity = 'callee') => {
+    const body = JSON.stringify({ room: 'api-rpc', destination_identity, method, payload: 'hello', response_timeout_ms: 5000 });
+    const response = await fetch(`${server.url}/twirp/livekit.RoomService/PerformRpc`, { method: 'POST', headers: { authorization: `Bearer ${jwt}`, 'content-type': 'application/json' }, body });
+    return { status: response.status, ...(await response.json()) };
+  };
+  assert.deepEqual(await call('shout'), { status: 200, payload: 'HELLO' });
+  assert.ok((await call('unknown')).status >= 400);
+  assert.equal((await call('shout', 'nobody')).status, 404);
+  await callee.leave();
+});
+
 test('what does not exist here says so', async () => {
   const args = [server.url, devKeys.key, devKeys.secret];
   const status = server.external ? 500 : 503;

@@ -27,17 +27,8 @@ async fn an_agent_gets_into_a_private_room_until_it_is_over() {
         sign(&Claims { sub: sub.into(), exp, video: Some(video), ..Claims::default() }, key, &keys).unwrap()
     };
 
-    let post = |path: &str, bearer: &str, body: &str| -> serde_json::Value {
-        let bearer = format!("Bearer {bearer}");
-        let headers = [("content-type", "application/json"), ("authorization", bearer.as_str())];
-        let (status, _, answer) = server.request("POST", path, &headers, body);
-        assert!((200..300).contains(&status), "{path}: {status} {answer}");
-        serde_json::from_str(&answer).unwrap()
-    };
-    let account = r#"{"email":"ada@example.org","password":"correct horse battery","name":"Ada"}"#;
-    post("/api/auth/register", "", account);
-    let login = post("/api/auth/login", "", account);
-    let access = login["tokens"]["accessToken"].as_str().unwrap();
+    let post = |path: &str, bearer: &str, body: &str| server.post(path, bearer, body);
+    let access = &server.account();
     let room = post("/api/room/create", access, r#"{"name":"private-den","isPublic":false}"#);
 
     let worker = signed("", VideoGrant { agent: true, ..VideoGrant::default() });

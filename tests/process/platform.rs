@@ -147,17 +147,8 @@ fn secrets_never_reach_the_log() {
 fn a_media_token_does_not_outlive_its_room() {
     let dir = tempfile::tempdir().unwrap();
     let (server, _) = Server::run(dir.path(), &[]);
-    let post = |path: &str, bearer: &str, body: &str| -> serde_json::Value {
-        let bearer = format!("Bearer {bearer}");
-        let headers = [("content-type", "application/json"), ("authorization", bearer.as_str())];
-        let (status, _, answer) = server.request("POST", path, &headers, body);
-        assert!((200..300).contains(&status), "{path}: {status} {answer}");
-        serde_json::from_str(&answer).unwrap()
-    };
-    let account = r#"{"email":"ada@example.org","password":"correct horse battery","name":"Ada"}"#;
-    post("/api/auth/register", "", account);
-    let login = post("/api/auth/login", "", account);
-    let access = login["tokens"]["accessToken"].as_str().unwrap();
+    let post = |path: &str, bearer: &str, body: &str| server.post(path, bearer, body);
+    let access = &server.account();
     let room = post("/api/room/create", access, r#"{"name":"short-lived","isPublic":true}"#);
     let media = post("/api/room/join", access, r#"{"roomName":"short-lived"}"#);
     let validate = format!("/livekit/rtc/validate?access_token={}", media["token"].as_str().unwrap());

@@ -119,6 +119,23 @@ impl Server {
         (status, head.to_ascii_lowercase(), body.to_owned())
     }
 
+    /// A JSON call that must succeed.
+    pub(crate) fn post(&self, path: &str, bearer: &str, body: &str) -> serde_json::Value {
+        let bearer = format!("Bearer {bearer}");
+        let headers = [("content-type", "application/json"), ("authorization", bearer.as_str())];
+        let (status, _, answer) = self.request("POST", path, &headers, body);
+        assert!((200..300).contains(&status), "{path}: {status} {answer}");
+        serde_json::from_str(&answer).unwrap()
+    }
+
+    /// Makes an account; returns its access token.
+    pub(crate) fn account(&self) -> String {
+        let account = r#"{"email":"ada@example.org","password":"correct horse battery","name":"Ada"}"#;
+        self.post("/api/auth/register", "", account);
+        let login = self.post("/api/auth/login", "", account);
+        login["tokens"]["accessToken"].as_str().unwrap().to_owned()
+    }
+
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
         let (status, _, body) = self.request("GET", path, &[], "");
         (status, body)

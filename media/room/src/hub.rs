@@ -465,7 +465,7 @@ impl Hub {
         if let ServiceRequest::SendData(r) = &request
             && !matches!(r.nonce.len(), 0 | 16)
         {
-            let text = "nonce should be 16-bytes or not present";
+            let text = format!("nonce should be 16-bytes or not present, got: {} bytes", r.nonce.len());
             return Err(ServiceError::new(ServiceErrorCode::InvalidArgument, text));
         }
         let key = self.room_named(name);

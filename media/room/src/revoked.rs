@@ -17,6 +17,9 @@ const UNSEEN_LIFE: i64 = 6 * 3600;
 /// Entries end after this at the latest, seconds.
 const MAX_LIFE: i64 = 366 * 86_400;
 
+/// A time from here on is in milliseconds: as seconds it would be thousands of years ahead.
+const FIRST_MILLIS: i64 = 100_000_000_000;
+
 /// What is refused for one identity in one room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revocation {
@@ -34,7 +37,8 @@ pub struct Revocation {
 }
 
 impl Revocation {
-    /// For a session that is removed at `now` (seconds since the epoch). An explicit time replaces both rules.
+    /// For a session that is removed at `now` (seconds since the epoch). An explicit time replaces both rules; it may be
+    /// in milliseconds, as the Rust SDK documents it.
     pub(crate) fn of(
         room: &str,
         identity: &str,
@@ -47,7 +51,7 @@ impl Revocation {
         Self {
             room: room.to_owned(),
             identity: identity.to_owned(),
-            not_before: explicit.unwrap_or(now),
+            not_before: explicit.map_or(now, |ts| if ts >= FIRST_MILLIS { ts / 1000 } else { ts }),
             until: life.min(now.saturating_add(MAX_LIFE)),
             tokens: if explicit.is_some() { Vec::new() } else { tokens },
         }
@@ -161,6 +165,9 @@ mod tests {
         let all = removed(Some(NOW + 60));
         assert!(all.refuse("den", "ada", &token(Some(NOW + 59), None, None), "x", NOW));
         assert!(!all.refuse("den", "ada", &token(Some(NOW + 60), None, None), "digest", NOW));
+        let millis = removed(Some((NOW + 60) * 1000));
+        assert!(millis.refuse("den", "ada", &token(Some(NOW + 59), None, None), "x", NOW));
+        assert!(!millis.refuse("den", "ada", &token(Some(NOW + 60), None, None), "x", NOW));
         assert!(!removed(Some(1)).refuse("den", "ada", &token(Some(NOW - 5), None, None), "digest", NOW));
     }
 

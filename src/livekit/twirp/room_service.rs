@@ -9,9 +9,6 @@ use axum::response::Response;
 use bedrud_media::{ServiceRequest, ServiceResponse};
 use livekit_protocol as proto;
 
-/// Length of a nonce of SendData.
-const NONCE_LEN: usize = 16;
-
 /// Decodes, checks the grant, asks the media server, encodes.
 pub(super) async fn call(
     livekit: &LiveKit,
@@ -84,11 +81,6 @@ fn request(
         "SendData" => {
             let request: proto::SendDataRequest = encoding.decode(body)?;
             grants::admin(claims, &request.room)?;
-            if !matches!(request.nonce.len(), 0 | NONCE_LEN) {
-                let text =
-                    format!("nonce should be 16-bytes or not present, got: {} bytes", request.nonce.len());
-                return Err(TwirpError::new(Code::InvalidArgument, text));
-            }
             ServiceRequest::SendData(request)
         }
         "UpdateRoomMetadata" => {
@@ -177,7 +169,6 @@ mod tests {
         assert_eq!(code("GetParticipant", Some(&claims), r#"{"room":"other"}"#), Code::Unauthenticated);
         assert_eq!(code("ListRooms", None, "{}"), Code::Unauthenticated);
         assert_eq!(code("ListRooms", None, "{"), Code::Malformed);
-        assert_eq!(code("SendData", Some(&claims), r#"{"room":"r","nonce":"AAAA"}"#), Code::InvalidArgument);
         assert_eq!(code("Dance", Some(&claims), "{}"), Code::BadRoute);
         let mut mover = admin_of("r");
         if let Some(video) = &mut mover.video {

@@ -130,9 +130,9 @@ impl Room {
     /// Candidates are checked and then ignored: an ICE-lite agent learns the client's addresses from its checks.
     fn on_trickle(&self, cx: &mut Cx<'_>, pid: Pid, trickle: TrickleRequest) {
         #[derive(Deserialize)]
-        #[allow(dead_code, reason = "only its form is checked")]
         struct Candidate {
-            candidate: String,
+            #[serde(rename = "candidate")]
+            _text: String,
         }
         if serde_json::from_str::<Candidate>(&trickle.candidate_init).is_err() {
             let text = "cannot parse ICE candidate";

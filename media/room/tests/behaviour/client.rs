@@ -8,7 +8,7 @@ use livekit_protocol::signal_request::Message as Request;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
     AddTrackRequest, JoinResponse, LeaveRequest, ParticipantInfo, SessionDescription, TrackInfo, TrackSource,
-    TrackType,
+    TrackType, UpdateSubscription,
 };
 
 #[derive(Default)]
@@ -166,4 +166,13 @@ pub fn add_track(cid: &str, video: bool) -> AddTrackRequest {
         source: source as i32,
         ..AddTrackRequest::default()
     }
+}
+
+/// Asks for a track, or gives it up.
+pub fn subscribe(sid: &str, subscribe: bool) -> Request {
+    Request::Subscription(UpdateSubscription {
+        track_sids: vec![sid.into()],
+        subscribe,
+        ..Default::default()
+    })
 }

@@ -1,5 +1,6 @@
 //! Subscriptions that wait, fail or are too many; small values kept for others.
 
+use crate::client::subscribe;
 use crate::world::{World, join};
 use bedrud_sfu::DataChannel;
 use livekit_protocol::data_blob_key::Key;
@@ -9,7 +10,7 @@ use livekit_protocol::signal_request::Message as Request;
 use livekit_protocol::signal_response::Message;
 use livekit_protocol::{
     DataBlob, DataBlobKey, DataPacket, GetDataBlobRequest, MetricSample, MetricsBatch, StoreDataBlobRequest,
-    SubscriptionError, TimeSeriesMetric, UpdateSubscription,
+    SubscriptionError, TimeSeriesMetric,
 };
 use prost::Message as _;
 use std::time::Duration;
@@ -18,14 +19,6 @@ fn subscription_error(w: &mut World, name: &str) -> Option<i32> {
     w.client(name).find(|m| match m {
         Message::SubscriptionResponse(r) => Some(r.err),
         _ => None,
-    })
-}
-
-fn subscribe(sid: &str, subscribe: bool) -> Request {
-    Request::Subscription(UpdateSubscription {
-        track_sids: vec![sid.into()],
-        subscribe,
-        ..Default::default()
     })
 }
 

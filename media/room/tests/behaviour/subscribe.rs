@@ -1,4 +1,4 @@
-use crate::client::{Client, add_track};
+use crate::client::{Client, add_track, subscribe};
 use crate::world::{World, join, layers};
 use bedrud_sfu::{DownTrackConfig, Event};
 use livekit_protocol::signal_request::Message as Request;
@@ -12,14 +12,6 @@ use std::time::Duration;
 fn only_down(w: &World) -> DownTrackConfig {
     assert_eq!(w.shard.downs.len(), 1);
     w.shard.downs.values().next().unwrap().clone()
-}
-
-fn subscribe(sid: &str, subscribe: bool) -> Request {
-    Request::Subscription(UpdateSubscription {
-        track_sids: vec![sid.into()],
-        subscribe,
-        ..Default::default()
-    })
 }
 
 #[test]
