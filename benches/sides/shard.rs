@@ -111,6 +111,9 @@ impl ShardForwarder {
                             may_pause: true,
                         },
                         strip_trailer: false,
+                        frame_trailer: bytes::Bytes::new(),
+                        announce: false,
+                        playout_delay: None,
                     }),
                 );
             }

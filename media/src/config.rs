@@ -22,7 +22,8 @@ pub struct SfuConfig {
     pub certificate: Option<Certificate>,
     /// Rooms and signalling. Candidates, fingerprint and number of shards are filled in at the start.
     pub hub: HubConfig,
-    /// Messages that may wait for one signalling client; one more and it is cut off.
+    /// Messages that may wait for one signalling client; one more and it is cut off. A join into a large room causes some
+    /// for every track before the client can read the first.
     pub session_queue: usize,
     /// Requests of all sessions and callers that may wait for the control plane.
     pub request_queue: usize,
@@ -40,7 +41,7 @@ impl Default for SfuConfig {
             transport: TransportConfig::default(),
             certificate: None,
             hub: HubConfig::new(Vec::new(), Vec::new(), ""),
-            session_queue: 512,
+            session_queue: 8192,
             request_queue: 4096,
             event_queue: 8192,
         }

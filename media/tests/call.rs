@@ -3,7 +3,8 @@
 
 mod peer;
 
-use bedrud_media::{ByKind, RoomEvent, Sfu, SfuConfig, SfuEvent, ShardStats, Sniff, sniff};
+use bedrud_media::protocol::ForwardParticipantRequest;
+use bedrud_media::{ByKind, RoomEvent, ServiceRequest, Sfu, SfuConfig, SfuEvent, ShardStats, Sniff, sniff};
 use peer::{Peer, run_until};
 use std::io::Read;
 use std::net::TcpListener;
@@ -141,4 +142,30 @@ async fn two_clients_exchange_media_and_data_over_ice_tcp() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_reach_their_room_whichever_socket_their_datagrams_arrive_at() {
     call(start(false, 3), false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forwarded_participant_is_received_in_a_room_on_another_shard() {
+    let sfu = start(false, 2);
+    let mut alice = Peer::join(&sfu, "room", "alice", false).await.unwrap();
+    // Rooms take turns on the shards.
+    let mut bob = Peer::join(&sfu, "hall", "bob", false).await.unwrap();
+    alice.publish().await;
+    run_until(&mut [&mut alice, &mut bob], "the publisher is connected", |p| p[0].publisher.connected).await;
+    let (room, identity) = ("room".to_owned(), "alice".to_owned());
+    let forward = ForwardParticipantRequest { room, identity, destination_room: "hall".to_owned() };
+    sfu.service(ServiceRequest::ForwardParticipant(forward)).await.unwrap();
+    run_until(&mut [&mut alice, &mut bob], "media arrives in the other room", |p| {
+        p[1].subscriber.payloads(MediaKind::Audio) > 20 && p[1].subscriber.payloads(MediaKind::Video) > 20
+    })
+    .await;
+    assert!(bob.subscriber.received[&MediaKind::Audio].iter().all(|p| p.starts_with(b"opus ")));
+    let relayed: u64 = sfu.stats().await.unwrap().shards.iter().map(|s| s.net.relayed).sum();
+    assert!(relayed > 40, "{relayed}");
+    bob.leave().await;
+    alice.leave().await;
+    run_until(&mut [&mut alice, &mut bob], "both are gone", |p| p.iter().all(|p| p.closed)).await;
+    drop((alice, bob));
+    assert_eq!(sfu.stats().await.unwrap().transports(), 0);
+    sfu.shutdown(Duration::from_secs(1)).await;
 }

@@ -25,6 +25,10 @@ pub struct NetCounters {
     pub forwarded: u64,
     /// Datagrams dropped because the other shard's queue was full.
     pub forward_dropped: u64,
+    /// Datagrams of relays handed to other shards.
+    pub relayed: u64,
+    /// Datagrams of relays dropped because the other shard's queue was full.
+    pub relay_dropped: u64,
     /// ICE/TCP connections open now.
     pub tcp_connections: usize,
     /// ICE/TCP frames received.

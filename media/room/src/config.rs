@@ -59,7 +59,7 @@ impl Default for Limits {
             participant_name: 256,
             pending_tracks: 20,
             queued_per_cid: 3,
-            sdp: 512 * 1024,
+            sdp: 2 << 20,
             media_sections: 1024,
             published_tracks: 128,
             participants: 0,
@@ -139,6 +139,8 @@ pub struct HubConfig {
     pub data_blobs: bool,
     /// Tracks of one participant share a media stream, so that browsers play them in sync.
     pub sync_streams: bool,
+    /// Lowest and highest play-out delay of rooms that ask for none, milliseconds; zeros leave it to the receivers.
+    pub playout_delay: (u32, u32),
     /// Named room configurations, for `room_preset` of calls and tokens.
     pub room_presets: BTreeMap<String, RoomConfiguration>,
     /// STUN and TURN servers told to clients.
@@ -179,6 +181,7 @@ impl HubConfig {
             remote_unmute: false,
             data_blobs: false,
             sync_streams: false,
+            playout_delay: (0, 0),
             room_presets: BTreeMap::new(),
             ice_servers: Vec::new(),
             region: String::new(),

@@ -2,12 +2,14 @@
 //!
 //! A stream can be forwarded to any transport of its shard, whatever room that belongs to. A destination that does not
 //! exist yet is therefore opened on the source's shard, and an empty one changes to it. When both rooms are in use on
-//! different shards, a participant moves by connecting anew, and cannot be forwarded.
+//! different shards, a participant moves by connecting anew, and what is forwarded goes over a relay.
 
 use crate::hub::Hub;
 use crate::ids::{Pid, RoomKey};
 use crate::io::{Now, Output, ServiceError, ServiceErrorCode, ServiceResponse};
+use crate::relay::Relay;
 use crate::room::Farewell;
+use bedrud_sfu::TransportId;
 use livekit_protocol::leave_request::Action;
 use livekit_protocol::{
     DisconnectReason, ForwardParticipantRequest, MoveParticipantRequest, RoomConfiguration,
@@ -19,12 +21,14 @@ const MOVE_PROTOCOL: i32 = 16;
 const MAX_FORWARDS: usize = 1024;
 
 /// A participant shown in another room.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Forward {
     source: (RoomKey, Pid),
     shown: (RoomKey, Pid),
     /// Version of the source that is shown.
     version: u32,
+    /// When the rooms are on different shards.
+    relay: Option<Relay>,
 }
 
 type Reply = Result<ServiceResponse, ServiceError>;
@@ -40,7 +44,7 @@ impl Hub {
         if known.is_some_and(|to| self.forwards.iter().any(|f| f.source == (from, pid) && f.shown.0 == to)) {
             return Ok(ServiceResponse::Done);
         }
-        self.forwards.retain(|f| self.rooms.get(&f.shown.0).is_some_and(|r| r.get(f.shown.1).is_some()));
+        self.sync_forwards(now);
         if self.forwards.len() >= MAX_FORWARDS {
             return Err(refused(ServiceErrorCode::ResourceExhausted, "too many forwarded participants"));
         }
@@ -49,17 +53,20 @@ impl Hub {
         let [Some(source_room), Some(room)] = self.rooms.get_disjoint_mut([&from, &to]) else {
             return Err(refused(ServiceErrorCode::NotFound, "requested room does not exist"));
         };
-        if source_room.shard != room.shard {
-            let text =
-                "the destination room is in use on another media thread: forward before anyone joins it";
-            return Err(refused(ServiceErrorCode::FailedPrecondition, text));
-        }
         let Some(source) = source_room.get(pid) else {
             return Err(refused(ServiceErrorCode::NotFound, "participant does not exist"));
         };
-        let shown = room.show(&mut self.core.at(now), from, source);
+        let mut cx = self.core.at(now);
+        let mut relay = None;
+        if source_room.shard != room.shard {
+            let Some(opened) = Relay::open(&mut cx, source_room.shard, room.shard) else {
+                return Err(refused(ServiceErrorCode::ResourceExhausted, "no place for another connection"));
+            };
+            relay.insert(opened).update(&mut cx, source);
+        }
+        let shown = room.show(&mut cx, from, source, relay.as_ref());
         let version = source.version;
-        self.forwards.push(Forward { source: (from, pid), shown: (to, shown), version });
+        self.forwards.push(Forward { source: (from, pid), shown: (to, shown), version, relay });
         Ok(ServiceResponse::Done)
     }
 
@@ -170,8 +177,11 @@ impl Hub {
         }
     }
 
-    fn end_forward(&mut self, now: Now, Forward { source, shown, .. }: Forward) {
+    fn end_forward(&mut self, now: Now, Forward { source, shown, relay, .. }: Forward) {
         let mut cx = self.core.at(now);
+        if let Some(relay) = relay {
+            relay.close(&mut cx);
+        }
         if let Some(room) = self.rooms.get_mut(&shown.0) {
             room.end_showing(&mut cx, shown.1);
         }
@@ -179,6 +189,16 @@ impl Hub {
             room.forget_demand_elsewhere(&mut cx, source.1, shown.0);
         }
         self.sweep(shown.0);
+    }
+
+    /// A shard gave up one end of a relay: what it carried is not shown any more.
+    pub(crate) fn on_relay_closed(&mut self, now: Now, id: TransportId) {
+        let lost = self.forwards.iter().position(|f| f.relay.as_ref().is_some_and(|r| r.has_end(id)));
+        if let Some(i) = lost {
+            tracing::warn!(?id, "the link to another media thread was closed, a forwarded participant ends");
+            let forward = self.forwards.swap_remove(i);
+            self.end_forward(now, forward);
+        }
     }
 
     /// After every input: what is shown follows what is there.
@@ -189,7 +209,8 @@ impl Hub {
         let watch = std::mem::take(&mut self.core.demand_moved);
         let mut ended = Vec::new();
         for (i, forward) in self.forwards.iter_mut().enumerate() {
-            let Forward { source: (from, pid), shown: (to, shown), version } = *forward;
+            let Forward { source: (from, pid), shown: (to, shown), version, relay } = forward;
+            let (from, pid, to, shown) = (*from, *pid, *to, *shown);
             let [Some(source_room), Some(room)] = self.rooms.get_disjoint_mut([&from, &to]) else {
                 ended.push(i);
                 continue;
@@ -199,10 +220,12 @@ impl Hub {
                 continue;
             };
             let mut cx = self.core.at(now);
-            let changed = source.version != version;
+            if let Some(relay) = relay.as_mut() {
+                relay.update(&mut cx, source);
+            }
+            let changed = std::mem::replace(version, source.version) != source.version;
             if changed {
-                forward.version = source.version;
-                room.mirror(&mut cx, shown, source);
+                room.mirror(&mut cx, shown, source, relay.as_ref());
             }
             room.mirror_activity(&mut cx, shown, source);
             if watch || changed {

@@ -319,6 +319,7 @@ impl Hub {
             }
             Event::Disconnected { id } => self.at_transport(now, id, |r, cx, p| r.on_silence(cx, p, id)),
             Event::Closed { id, reason } => {
+                self.on_relay_closed(now, id);
                 self.at_transport(now, id, |r, cx, p| r.on_transport_closed(cx, p, id, reason));
             }
             Event::ChannelOpen { id, channel } => {

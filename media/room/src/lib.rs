@@ -18,6 +18,7 @@ mod join_params;
 mod message;
 mod metrics;
 mod one_shot;
+mod relay;
 mod revoked;
 mod room;
 mod session;

@@ -13,6 +13,8 @@ pub(crate) enum Timer {
     Updates,
     /// Room: send changed participant counts.
     Counters,
+    /// Room: tell how connections are, where no media tells it.
+    Quality,
     /// Room: look what players without signalling should receive.
     Viewers,
     /// Room: calls of the server API that nobody answered.

@@ -40,6 +40,8 @@ struct Slot {
     /// Track id the client sent on it, in the last answered offer.
     published: Option<String>,
     publishes: bool,
+    /// The client sent on it, no longer does, and cannot receive on it.
+    ended: bool,
     /// Sid of the track the last answer sent on it. A section changes its track only through an inactive answer:
     /// browsers announce a track when the direction changes, not when its stream ids do.
     sent: Option<String>,
@@ -215,6 +217,7 @@ impl Answerer {
             let old = before.iter().find(|s| s.mid.is_some() && s.mid == section.mid);
             let receives = offered.is_some_and(|s| s.receives);
             let stream = offered.and_then(|s| s.sends.as_ref());
+            let used = old.is_some_and(|s| s.publishes || s.ended);
             let slot = Slot {
                 mid: section.mid,
                 kind: offered.map(|s| s.kind),
@@ -222,6 +225,7 @@ impl Answerer {
                 receives,
                 published: stream.and_then(|s| s.track_id.clone()),
                 publishes: stream.is_some(),
+                ended: used && stream.is_none() && !receives,
                 sent: old.and_then(|s| s.sent.clone()),
                 bound: old.and_then(|s| s.bound.clone()).filter(|_| receives),
             };
@@ -295,6 +299,20 @@ impl Answerer {
             }
             return (answer::rejected(offered), None);
         };
+        // The first section of the bundle carries its transport: it stays.
+        let is_tag = waiting.description.bundle.first() == Some(&entry.mid);
+        if slot.ended && self.config.quirks.recycle_sections && !is_tag {
+            slot.rejected = true;
+            slot.sent = None;
+            let answered = AnsweredSection {
+                mid: entry.mid,
+                kind: entry.kind,
+                receiving: false,
+                sending: None,
+                payloads: Vec::new(),
+            };
+            return (answer::rejected(offered), Some(answered));
+        }
         let table = &self.config.codecs;
         let choice = choices.get(&entry.mid).copied().unwrap_or_else(PublishChoice::default);
         let track =

@@ -42,6 +42,9 @@ pub struct ClientQuirks {
     /// Sections whose track was removed may carry another one later (not Safari, protocol ≥ 4, no shared streams).
     /// Otherwise they are stopped, and their place is taken by a section with a new mid.
     pub reuse_sections: bool,
+    /// Answers reject sections whose track the client removed, so that its next track takes their place. Stacks that
+    /// never put another track there would otherwise grow by a section with each one.
+    pub recycle_sections: bool,
 }
 
 impl Default for ClientQuirks {
@@ -53,6 +56,7 @@ impl Default for ClientQuirks {
             refused: &[],
             refused_publish: &[],
             reuse_sections: true,
+            recycle_sections: true,
         }
     }
 }
@@ -83,7 +87,6 @@ pub struct CodecTable {
     entries: Vec<TableEntry>,
     rtx: bool,
     feedback: SubscriberFeedback,
-    playout_delay: bool,
 }
 
 macro_rules! h264 {
@@ -135,12 +138,7 @@ impl Default for CodecTable {
 
 impl CodecTable {
     fn empty() -> Self {
-        Self {
-            entries: Vec::new(),
-            rtx: false,
-            feedback: SubscriberFeedback::default(),
-            playout_delay: false,
-        }
+        Self { entries: Vec::new(), rtx: false, feedback: SubscriberFeedback::default() }
     }
 
     fn enable(&mut self, codec: Codec, fmtp: Option<&str>) {
@@ -188,13 +186,6 @@ impl CodecTable {
     #[must_use]
     pub fn with_subscriber_feedback(mut self, feedback: SubscriberFeedback) -> Self {
         self.feedback = feedback;
-        self
-    }
-
-    /// Offers the playout-delay extension to subscribers.
-    #[must_use]
-    pub fn with_playout_delay(mut self, on: bool) -> Self {
-        self.playout_delay = on;
         self
     }
 
@@ -307,15 +298,12 @@ impl CodecTable {
             }
             (Use::Subscribe, MediaKind::Audio) => vec![E::AbsCaptureTime],
             (Use::Subscribe, MediaKind::Video) => {
-                let mut out = vec![E::DependencyDescriptor, E::AbsCaptureTime];
+                let mut out = vec![E::DependencyDescriptor, E::AbsCaptureTime, E::PlayoutDelay];
                 if self.feedback != SubscriberFeedback::TransportCc {
                     out.push(E::AbsSendTime);
                 }
                 if self.feedback != SubscriberFeedback::Remb {
                     out.push(E::TransportCc);
-                }
-                if self.playout_delay {
-                    out.push(E::PlayoutDelay);
                 }
                 out
             }

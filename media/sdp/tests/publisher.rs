@@ -18,8 +18,9 @@ fn choice(m: &str, choice: PublishChoice) -> AnswerChoices {
 
 #[test]
 fn a_browser_session_is_answered_step_by_step() {
-    for browser in BROWSERS {
-        let mut a = answerer(false);
+    for (browser, recycle_sections) in BROWSERS.into_iter().flat_map(|b| [(b, true), (b, false)]) {
+        let quirks = ClientQuirks { recycle_sections, ..ClientQuirks::default() };
+        let mut a = answerer_with(false, CodecTable::default(), quirks);
         let mut step = |name: &str, choices: &AnswerChoices, generation| {
             let offer = a.apply_offer(&fixture(&format!("{browser}-pub-{name}-offer"))).unwrap();
             let answer = a.answer(&local(generation), choices).unwrap();
@@ -63,8 +64,11 @@ fn a_browser_session_is_answered_step_by_step() {
 
         let (offer, answer, parsed) = step("inactive", &none, 1);
         assert!(offer.sections[1].sends.is_none() && offer.sections[0].sends.is_some());
-        assert_eq!(parsed.media[2].direction, Direction::Inactive);
-        assert!(!parsed.media[2].is_rejected() && !answer.sections[1].receiving);
+        assert_eq!(parsed.media[2].is_rejected(), recycle_sections);
+        if !recycle_sections {
+            assert_eq!(parsed.media[2].direction, Direction::Inactive);
+            assert!(!answer.sections[1].receiving);
+        }
 
         let (offer, _, parsed) = step("stop", &none, 1);
         assert!(offer.sections.iter().all(|s| s.mid != mid("2")));
@@ -330,4 +334,51 @@ fn offers_rewritten_by_the_javascript_sdk_are_answered() {
         assert!(lines.iter().any(|l| l.starts_with("a=fmtp:96 x-google-start-bitrate=")));
         assert_eq!(answer.sections.iter().filter(|s| s.receiving).count(), 2);
     }
+}
+
+/// A browser-like offer: data, then one audio section per `(mid, direction)`.
+fn offer_of(sections: &[(&str, &str)]) -> String {
+    let all = fixture("chromium-pub-media-offer");
+    let head: String = all.split_inclusive("\r\n").take_while(|l| !l.starts_with("m=")).collect();
+    let section = |m: &str| -> String { section_lines(&all, m).join("\r\n") + "\r\n" };
+    let mids: Vec<&str> = std::iter::once("0").chain(sections.iter().map(|(m, _)| *m)).collect();
+    let head = head.lines().map(|l| match l.starts_with("a=group:BUNDLE") {
+        true => format!("a=group:BUNDLE {}\r\n", mids.join(" ")),
+        false => format!("{l}\r\n"),
+    });
+    let mut out: String = head.collect();
+    out += &section("0");
+    for (m, direction) in sections {
+        out += &section("1")
+            .replace("a=mid:1\r\n", &format!("a=mid:{m}\r\n"))
+            .replace("a=sendonly\r\n", &format!("a={direction}\r\n"))
+            .replace("a=sendrecv\r\n", &format!("a={direction}\r\n"));
+    }
+    out
+}
+
+#[test]
+fn sections_of_removed_tracks_are_rejected_so_that_the_next_track_takes_their_place() {
+    let mut a = answerer(false);
+    let mut step = |sections: &[(&str, &str)]| {
+        let offer = a.apply_offer(&offer_of(sections)).unwrap();
+        let answer = a.answer(&local(0), &AnswerChoices::new()).unwrap();
+        let parsed = assert_well_formed(&answer.sdp);
+        let rejected: Vec<bool> = parsed.media.iter().map(|s| s.is_rejected()).collect();
+        (offer, rejected)
+    };
+    let (_, rejected) = step(&[("1", "sendonly"), ("2", "sendonly")]);
+    assert_eq!(rejected, [false, false, false]);
+    // One is removed; the other stays.
+    assert_eq!(step(&[("1", "inactive"), ("2", "sendonly")]).1, [false, true, false]);
+    // Asked again, the answer is the same; a client that changes its mind may have it back.
+    assert_eq!(step(&[("1", "inactive"), ("2", "sendonly")]).1, [false, true, false]);
+    assert_eq!(step(&[("1", "sendonly"), ("2", "sendonly")]).1, [false, false, false]);
+    assert_eq!(step(&[("1", "inactive"), ("2", "sendonly")]).1, [false, true, false]);
+    // Its place goes to another section.
+    let (offer, rejected) = step(&[("3", "sendonly"), ("2", "sendonly")]);
+    assert_eq!(rejected, [false, false, false]);
+    assert!(offer.sections.iter().any(|s| s.mid == mid("3") && s.started));
+    // A section that never carried a track is no remains of one.
+    assert_eq!(step(&[("3", "sendonly"), ("2", "sendonly"), ("4", "inactive")]).1, [false; 4]);
 }

@@ -2,7 +2,7 @@
 //! for an unknown or stale id is counted and ignored, because the other side may have closed meanwhile.
 
 use crate::ids::{DownTrackId, TransportId, UpTrackId};
-use bedrud_rtp::{Codec, ExtensionMap, MediaKind, Mid, Pt, Rid, Ssrc};
+use bedrud_rtp::{Codec, ExtensionMap, MediaKind, Mid, PlayoutDelay, Pt, Rid, Ssrc};
 pub use bedrud_transport::{DataChannel, IceCredentials, RemoteTransport};
 use bytes::Bytes;
 
@@ -88,6 +88,23 @@ pub struct DownTrackConfig {
     pub settings: DownTrackSettings,
     /// The publisher appends metadata to its frames that this subscriber cannot read: it is cut off.
     pub strip_trailer: bool,
+    /// Ends frames the server makes itself, so that a receiver of an encrypted track does not try to decrypt them. Empty
+    /// for tracks in the clear.
+    pub frame_trailer: Bytes,
+    /// The client learns of a stream by its first packet, so a muted one is shown to it by packets of our own.
+    pub announce: bool,
+    /// Limits of the receiver's play-out delay, said in the first packets.
+    pub playout_delay: Option<PlayoutDelay>,
+}
+
+/// Master keys and salts of a relay: random bytes, used once.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RelayKey(pub [u8; 56]);
+
+impl std::fmt::Debug for RelayKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RelayKey")
+    }
 }
 
 /// A request to a shard.
@@ -99,6 +116,16 @@ pub enum Command {
         id: TransportId,
         /// Our credentials, as written in our SDP.
         local_ice: IceCredentials,
+    },
+    /// Opens one end of a link to a transport of another shard of this process, and connects it at once. What one end
+    /// sends on its down tracks arrives at the other as up tracks of the same SSRCs.
+    OpenRelay {
+        /// This end.
+        id: TransportId,
+        /// The other end.
+        peer: TransportId,
+        /// The same for both ends.
+        key: RelayKey,
     },
     /// Sets or replaces what the client said about its side, and starts DTLS in the role it leaves to us.
     SetRemote {
@@ -197,6 +224,7 @@ impl Command {
     pub fn transport(&self) -> Option<TransportId> {
         match self {
             Self::OpenTransport { id, .. }
+            | Self::OpenRelay { id, .. }
             | Self::SetRemote { id, .. }
             | Self::SetLocalIce { id, .. }
             | Self::SetExtensions { id, .. }

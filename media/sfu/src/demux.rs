@@ -20,8 +20,12 @@ impl AddressKey {
             IpAddr::V4(v4) => v4.to_ipv6_mapped(),
             IpAddr::V6(v6) => v6,
         };
-        let tcp = u32::from(matches!(proto, Proto::Tcp)) << 16;
-        Self { ip: ip.to_bits(), port_and_proto: tcp | u32::from(address.port()) }
+        let proto = match proto {
+            Proto::Udp => 0,
+            Proto::Tcp => 1 << 16,
+            Proto::Relay => 2 << 16,
+        };
+        Self { ip: ip.to_bits(), port_and_proto: proto | u32::from(address.port()) }
     }
 }
 

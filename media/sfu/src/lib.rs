@@ -27,8 +27,8 @@ mod upstream;
 
 pub use batch::{MAX_RUN_BYTES, MAX_RUN_SEGMENTS, RunRef, SendBatch};
 pub use command::{
-    Command, DataChannel, DownTrackConfig, DownTrackSettings, IceCredentials, PayloadType, RemoteTransport,
-    UpLayer, UpTrackConfig,
+    Command, DataChannel, DownTrackConfig, DownTrackSettings, IceCredentials, PayloadType, RelayKey,
+    RemoteTransport, UpLayer, UpTrackConfig,
 };
 pub use config::ShardConfig;
 pub use event::{AudioLevel, CloseReason, Event, SelectedPath, TrackStats};

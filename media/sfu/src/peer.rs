@@ -2,7 +2,7 @@
 
 use crate::arena::Key;
 use crate::config::ShardConfig;
-use crate::downtrack::{Queued, Retired};
+use crate::downtrack::{Filled, Queued, Retired};
 use crate::egress::Egress;
 use crate::feedback::RtcpQueue;
 use crate::hash::Seeded;
@@ -70,6 +70,10 @@ pub(crate) struct Peer {
     pub(crate) down_ssrcs: HashMap<Ssrc, Key, Seeded>,
     pub(crate) egress: Egress,
     pub(crate) tcp_congested: bool,
+    /// The other end is a shard of this process: nothing to negotiate, and no network to spare.
+    pub(crate) relay: bool,
+    /// A subscription gets packets of our own.
+    pub(crate) fill_due: Option<Instant>,
     /// Streams that ended, by their SSRC.
     pub(crate) retired: HashMap<Ssrc, Retired, Seeded>,
 
@@ -81,6 +85,7 @@ pub(crate) struct Peer {
     // Output.
     pub(crate) rtcp: RtcpQueue,
     pub(crate) queue: Vec<Queued>,
+    pub(crate) fills: Vec<Filled>,
     pub(crate) outbox: Vec<(Path, Vec<u8>)>,
     pub(crate) dirty: bool,
     /// Earliest entry in the timers.
@@ -119,12 +124,15 @@ impl Peer {
             down_ssrcs: HashMap::with_hasher(hash),
             egress: Egress::new(now, config),
             tcp_congested: false,
+            relay: false,
+            fill_due: None,
             retired: HashMap::with_hasher(hash),
             rtt: None,
             tick_due: None,
             last_media: None,
             rtcp: RtcpQueue::default(),
             queue: Vec::new(),
+            fills: Vec::new(),
             outbox: Vec::new(),
             dirty: false,
             armed: None,
@@ -139,11 +147,12 @@ impl Peer {
     /// When the shard must look at this transport.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         [
-            self.transport.poll_deadline(),
+            self.transport.poll_deadline().filter(|_| !self.relay),
             self.connect_by,
             self.twcc_due,
             self.nack_due,
             self.key_frame_due,
+            self.fill_due,
             self.tick_due,
         ]
         .into_iter()

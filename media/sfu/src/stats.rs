@@ -127,6 +127,8 @@ pub struct ShardStats {
     pub rtcp_in: u64,
     /// RTP packets sent, retransmissions included.
     pub rtp_out: u64,
+    /// Of those, packets of our own: silence and padding where a source is muted.
+    pub fills_out: u64,
     /// RTP payload bytes sent.
     pub rtp_bytes_out: u64,
     /// RTCP compounds sent.

@@ -420,6 +420,9 @@ fn an_ssrc_reused_after_unsubscribing_goes_on_with_unused_numbers() {
             may_pause: true,
         },
         strip_trailer: false,
+        frame_trailer: bytes::Bytes::new(),
+        announce: false,
+        playout_delay: None,
     }));
     w.run(1000);
     let received = &w.subscribers[0].received;

@@ -67,4 +67,6 @@ pub enum Proto {
     Udp,
     /// One RFC 4571 frame of an ICE/TCP connection, without its length prefix.
     Tcp,
+    /// Memory, from one shard of the process to another. No ICE and no DTLS here.
+    Relay,
 }

@@ -99,6 +99,9 @@ fn tracks(shard: &mut Shard, now: Instant) {
             payload_types,
             settings: DownTrackSettings { paused: false, max_spatial: 2, max_temporal: 3, may_pause: true },
             strip_trailer: false,
+            frame_trailer: bytes::Bytes::new(),
+            announce: false,
+            playout_delay: None,
         };
         shard.handle_command(now, Command::AddDownTrack(down));
     }

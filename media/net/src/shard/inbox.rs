@@ -16,6 +16,8 @@ pub(crate) enum Letter {
     Stream(Box<NewConnection>),
     /// A datagram that arrived at the wrong shard's socket.
     Datagram { from: u16, path: Path, bytes: Box<[u8]> },
+    /// Datagrams of a relay, back to back: `segment` bytes each, the last may be shorter. The path is the receiver's.
+    Relay { path: Path, segment: usize, bytes: Box<[u8]> },
     /// A client address authenticated with another shard: its datagrams go there.
     Owner { remote: SocketAddr, shard: u16 },
     /// A question for the current state.

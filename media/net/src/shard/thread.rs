@@ -203,6 +203,11 @@ impl ShardThread {
                     self.router.asked_by(path.remote, from);
                     self.shard.handle_datagram(now, path, &mut bytes);
                 }
+                Letter::Relay { path, segment, mut bytes } => {
+                    for datagram in bytes.chunks_mut(segment.max(1)) {
+                        self.shard.handle_datagram(now, path, datagram);
+                    }
+                }
                 Letter::Owner { remote, shard } => self.router.learn(remote, shard),
                 Letter::Report(reply) => {
                     self.counters.tcp_connections = self.tcp.len();
@@ -242,11 +247,33 @@ impl ShardThread {
             for run in self.batch.runs().filter(|r| r.path.proto == Proto::Tcp) {
                 self.tcp.send(now, &self.poller, run, &mut self.counters, tcp_turn);
             }
+            if !self.router.is_alone() {
+                self.relay();
+            }
             let udp = self.batch.runs().filter(|r| r.path.proto == Proto::Udp);
             self.sender.send(&mut self.port, &mut self.counters, udp);
             self.watch_udp();
         }
         self.router.end_turn();
+    }
+
+    /// Hands datagrams to other shards. What a full queue refuses is asked for again like any loss.
+    fn relay(&mut self) {
+        for run in self.batch.runs() {
+            let Some(outbox) = run.path.relay_shard().and_then(|s| self.others.get(usize::from(s))) else {
+                continue;
+            };
+            let letter = Letter::Relay {
+                path: run.path.reversed(),
+                segment: run.segment,
+                bytes: Box::from(run.bytes),
+            };
+            let datagrams = run.segments().len() as u64;
+            match outbox.try_send(letter) {
+                Ok(()) => self.counters.relayed += datagrams,
+                Err(_) => self.counters.relay_dropped += datagrams,
+            }
+        }
     }
 
     /// An answered check of a forwarded source moves that source's datagrams to this shard.

@@ -2,10 +2,13 @@
 
 use super::Room;
 use crate::config::{HubConfig, Limits};
+use bedrud_rtp::PlayoutDelay;
 use livekit_protocol::{CreateRoomRequest, RoomAgentDispatch, RoomConfiguration};
 
 /// Agents one room may be made with.
 const MAX_AGENTS: usize = 64;
+/// Highest play-out delay where a room names only the lowest, milliseconds: what receivers take without being told.
+const MAX_PLAYOUT_DELAY: u32 = 10_000;
 /// Tags one room may have.
 const MAX_TAGS: usize = 64;
 
@@ -143,6 +146,18 @@ impl Room {
             own.agents.clone_from(&wishes.agents);
         }
         changed
+    }
+
+    /// Limits of what receivers of video may hold back, when the room asks for any.
+    pub(crate) fn playout_delay(&self) -> Option<PlayoutDelay> {
+        let (min, max) = (self.config.min_playout_delay, self.config.max_playout_delay);
+        if min == 0 && max == 0 {
+            return None;
+        }
+        // Milliseconds here, 12 bits of ten milliseconds on the wire.
+        let units = |ms: u32| u16::try_from(ms.div_ceil(10)).unwrap_or(u16::MAX).min(0xfff);
+        let max = if max == 0 { MAX_PLAYOUT_DELAY } else { max };
+        Some(PlayoutDelay { min: units(min), max: units(max.max(min)) })
     }
 
     /// How the room is configured now.

@@ -1,23 +1,30 @@
 //! A participant of another room, shown here with its tracks (ForwardParticipant). It has no connection of its own: the
-//! hub keeps it in line with the original, and its tracks name the original's streams, which a shard forwards to any
-//! transport it has.
+//! hub keeps it in line with the original. Its tracks name the original's streams, which a shard forwards to any transport
+//! it has, or what arrives of them over a relay from another shard.
 
 use super::roster::Audience;
-use super::track::{Demand, Published};
+use super::track::{Demand, Feed, Published};
 use super::{Client, Farewell, Participant, Publisher, Room};
 use crate::context::Cx;
 use crate::ids::{Pid, RoomKey, Sid, sid};
 use crate::io::RoomEvent;
 use crate::join_params::JoinParams;
+use crate::relay::Relay;
 use bedrud_sdp::{Answerer, AnswererConfig};
 use livekit_protocol::participant_info::{KindDetail, State};
 use livekit_protocol::{DisconnectReason, TrackSubscribed, signal_response};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Published {
-    /// The same stream in another room.
-    fn lent(&self) -> Self {
+    /// The same stream in another room. Of what a relay does not carry nothing can be subscribed to.
+    fn lent(&self, relay: Option<&Relay>) -> Self {
+        let here = |feed: &Feed| Feed {
+            config: relay.and_then(|r| r.arriving(feed.config.id)).unwrap_or(&feed.config).clone(),
+            ..feed.clone()
+        };
         Self {
+            primary: here(&self.primary),
+            backups: self.backups.iter().map(here).collect(),
             subscribers: BTreeSet::new(),
             noticed: false,
             dynacast: super::track::Dynacast::default(),
@@ -35,7 +42,13 @@ impl Room {
     }
 
     /// Shows a participant of another room.
-    pub(crate) fn show(&mut self, cx: &mut Cx<'_>, from: RoomKey, source: &Participant) -> Pid {
+    pub(crate) fn show(
+        &mut self,
+        cx: &mut Cx<'_>,
+        from: RoomKey,
+        source: &Participant,
+        relay: Option<&Relay>,
+    ) -> Pid {
         let mut claims = source.claims.clone();
         let detail = KindDetail::Forwarded.as_str_name().to_ascii_lowercase();
         claims.kind_details.push(detail);
@@ -59,7 +72,7 @@ impl Room {
             let participant = p.info(&cx.config.region);
             cx.event(RoomEvent::ParticipantJoined { room: self.info(), participant });
         }
-        self.mirror(cx, pid, source);
+        self.mirror(cx, pid, source, relay);
         pid
     }
 
@@ -69,7 +82,7 @@ impl Room {
     }
 
     /// Brings a shown participant in line with the original.
-    pub(crate) fn mirror(&mut self, cx: &mut Cx<'_>, pid: Pid, source: &Participant) {
+    pub(crate) fn mirror(&mut self, cx: &mut Cx<'_>, pid: Pid, source: &Participant, relay: Option<&Relay>) {
         let Some(p) = self.get(pid) else { return };
         let ended: Vec<Sid> = p.tracks.keys().filter(|t| !source.tracks.contains_key(*t)).cloned().collect();
         for track in &ended {
@@ -81,18 +94,19 @@ impl Room {
         let mut started = Vec::new();
         let mut recoded = Vec::new();
         for (track, original) in &source.tracks {
+            let lent = original.lent(relay);
             let Some(own) = p.tracks.get_mut(track) else {
-                p.tracks.insert(track.clone(), original.lent());
+                p.tracks.insert(track.clone(), lent);
                 started.push(track.clone());
                 continue;
             };
             let feeds = |t: &Published| -> Vec<_> { t.feeds().map(|f| (f.config.id, f.codec)).collect() };
-            if own.regressed != original.regressed || feeds(own) != feeds(original) {
+            if own.regressed != lent.regressed || feeds(own) != feeds(&lent) {
                 recoded.push(track.clone());
             }
             changed |= own.info != original.info;
             let told = (std::mem::take(&mut own.subscribers), own.noticed);
-            *own = Published { subscribers: told.0, noticed: told.1, ..original.lent() };
+            *own = Published { subscribers: told.0, noticed: told.1, ..lent };
         }
         changed |= !started.is_empty();
         if changed {

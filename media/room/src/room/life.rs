@@ -38,6 +38,8 @@ impl Room {
             info,
             config: RoomConfiguration {
                 sync_streams: cx.config.sync_streams,
+                min_playout_delay: cx.config.playout_delay.0,
+                max_playout_delay: cx.config.playout_delay.1,
                 ..RoomConfiguration::default()
             },
             shard: shard.unwrap_or_else(|| cx.ids.next_shard(cx.config.shards)),

@@ -2,6 +2,7 @@
 
 mod audience;
 mod backup;
+mod binding;
 mod blobs;
 pub(crate) mod configuration;
 mod data;
@@ -14,6 +15,7 @@ mod link;
 mod metrics;
 mod moved;
 mod participant;
+mod places;
 mod publications;
 mod quality;
 mod roster;
@@ -115,6 +117,7 @@ impl Room {
             (Timer::Idle, _) => self.close_if_idle(cx),
             (Timer::Updates, _) => self.flush_updates(cx),
             (Timer::Counters, _) => self.send_room_update(cx),
+            (Timer::Quality, _) => self.tell_quality(cx),
             (Timer::Viewers, _) => self.fill_viewers(cx),
             (Timer::Calls, _) => self.on_calls_timer(cx),
             (Timer::Join, Some(pid)) => self.on_join_timeout(cx, pid),

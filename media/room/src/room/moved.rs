@@ -31,6 +31,7 @@ impl Room {
         p.tracks = tracks;
         (p.state, p.version) = (state, version);
         p.settings.clear();
+        p.declined.clear();
         p.data_tracks.forget_subscriptions();
         p.speaking = 0;
         p.quality = None;
@@ -39,6 +40,7 @@ impl Room {
 
     /// Ends all subscriptions to a track whose stream goes on.
     fn withdraw(&mut self, cx: &mut Cx<'_>, pid: Pid, track: &Sid) {
+        self.hush(cx, pid, track);
         let Some(t) = self.get_mut(pid).and_then(|p| p.tracks.get_mut(track)) else { return };
         let info = t.info.clone();
         t.elsewhere.clear();

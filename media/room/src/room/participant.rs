@@ -26,6 +26,8 @@ use rand::Rng as _;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
+/// Metadata and attributes a token for a reconnect may carry, bytes.
+const MAX_CARRIED: usize = 32 * 1024;
 /// Tokens remembered per session.
 const MAX_TOKENS: usize = 16;
 
@@ -63,6 +65,9 @@ impl Client {
             refused_publish: device.refused_publish,
             single_video_codec: firefox && (os.contains("linux") || os.contains("android")),
             reuse_sections: self.protocol >= 4 && !self.is_safari(),
+            // Of other stacks it is not known what they make of it.
+            recycle_sections: matches!(self.sdk, Sdk::Js | Sdk::Node | Sdk::Python | Sdk::Rust)
+                && !self.is_safari(),
         }
     }
 
@@ -96,6 +101,11 @@ impl Client {
     /// once fails there.
     pub(crate) fn is_late_with_its_offer(&self) -> bool {
         self.sdk == Sdk::Go
+    }
+
+    /// Clients on stacks that show a stream only once a packet of it came: pion, and what is not known to be libwebrtc.
+    pub(crate) fn learns_streams_by_packet(&self) -> bool {
+        matches!(self.sdk, Sdk::Go | Sdk::Esp32 | Sdk::Unknown)
     }
 
     /// JS before 1.6.3 takes a `reconnect` message for an error.
@@ -149,6 +159,8 @@ pub(crate) struct Participant {
     pub(crate) queued: VecDeque<AddTrackRequest>,
     pub(crate) unmatched: BTreeMap<Mid, Unmatched>,
     pub(crate) subscriptions: BTreeMap<Sid, Subscription>,
+    /// Tracks it unsubscribed from: what subscribes it to everything leaves them out.
+    pub(crate) declined: BTreeSet<Sid>,
     /// `track_setting` by track sid, also of tracks that do not exist yet.
     pub(crate) settings: HashMap<Sid, UpdateTrackSettings>,
     ssrcs: BTreeSet<u32>,
@@ -222,6 +234,7 @@ impl Participant {
             queued: VecDeque::new(),
             unmatched: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
+            declined: BTreeSet::new(),
             settings: HashMap::new(),
             ssrcs: BTreeSet::new(),
             audience: None,
@@ -250,7 +263,16 @@ impl Participant {
 
     /// Claims of a token for coming back. `jti` names the session, so that its tokens can be refused after a removal.
     pub(crate) fn reconnect_claims(&self) -> Claims {
-        Claims { jti: Some(self.sid.to_string()), ..self.claims.clone() }
+        let mut claims = Claims { jti: Some(self.sid.to_string()), ..self.claims.clone() };
+        // Better a session that starts over without its metadata than none: the token must fit into a request line.
+        let attributes: usize = claims.attributes.iter().map(|(k, v)| k.len() + v.len()).sum();
+        if attributes + claims.metadata.len() > MAX_CARRIED {
+            claims.metadata.clear();
+        }
+        if attributes > MAX_CARRIED {
+            claims.attributes.clear();
+        }
+        claims
     }
 
     /// Another token was shown for this session.

@@ -144,6 +144,7 @@ impl Room {
 
     /// Ends a track and all subscriptions to it, without announcing it. Returns its client id.
     pub(super) fn drop_track(&mut self, cx: &mut Cx<'_>, pid: Pid, track: &str) -> Option<String> {
+        self.hush(cx, pid, track);
         let t = self.get_mut(pid)?.tracks.remove(track)?;
         self.owners.remove(track);
         for subscriber in &t.subscribers {

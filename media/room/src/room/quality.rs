@@ -61,7 +61,8 @@ impl Room {
         Some(up.chain(down).fold(100.0, f32::min))
     }
 
-    fn tell_quality(&mut self, cx: &mut Cx<'_>) {
+    /// Tells how connections are, if anybody is new or changed its level.
+    pub(crate) fn tell_quality(&mut self, cx: &mut Cx<'_>) {
         let mut changed = false;
         let mut scores: BTreeMap<Pid, f32> = BTreeMap::new();
         for pid in self.pids() {

@@ -84,7 +84,13 @@ impl Room {
     /// Sends the batch: the same to everyone, so that its cost does not grow with the square of the room. Whom it
     /// concerns learns its own state from it.
     pub(crate) fn flush_updates(&mut self, cx: &mut Cx<'_>) {
-        let mut infos = std::mem::take(&mut self.gone);
+        let (back, mut infos): (Vec<_>, Vec<_>) = std::mem::take(&mut self.gone)
+            .into_iter()
+            .partition(|gone| self.identities.contains_key(&gone.identity));
+        // To clients from protocol 12 on a departure would be that of the session which came back meanwhile.
+        if !back.is_empty() {
+            cx.broadcast(self.conns(|p| p.client.protocol < 12), update(back));
+        }
         let stale = std::mem::take(&mut self.stale);
         let here = stale.iter().filter_map(|pid| self.participants.get(pid)).filter(|p| !p.hidden());
         infos.extend(here.map(|p| p.info(&cx.config.region)));

@@ -129,9 +129,8 @@ impl Room {
         if let Err(text) = self.change_profile(cx, pid, &r.name, &r.metadata, r.attributes) {
             return Err(invalid(text));
         }
-        if let Some(permission) = r.permission {
-            self.set_permission(cx, pid, permission);
-        } else {
+        let told = r.permission.is_some_and(|permission| self.set_permission(cx, pid, permission));
+        if !told {
             self.refresh_token(cx, pid);
         }
         self.participant_reply(cx, pid)
@@ -148,11 +147,16 @@ impl Room {
         Ok(ServiceResponse::Done)
     }
 
-    /// Replaces all rights of a participant and makes them true.
-    pub(crate) fn set_permission(&mut self, cx: &mut Cx<'_>, pid: Pid, permission: ParticipantPermission) {
-        let Some(p) = self.get_mut(pid) else { return };
+    /// Replaces all rights of a participant, makes them true and refreshes its token. False when nothing changed.
+    pub(crate) fn set_permission(
+        &mut self,
+        cx: &mut Cx<'_>,
+        pid: Pid,
+        permission: ParticipantPermission,
+    ) -> bool {
+        let Some(p) = self.get_mut(pid) else { return false };
         if p.permission == permission {
-            return;
+            return false;
         }
         let lost_data = p.permission.can_publish_data && !permission.can_publish_data;
         if let Some(grant) = &mut p.claims.video {
@@ -176,6 +180,7 @@ impl Room {
         self.reconcile_data_tracks(cx);
         self.watch_idleness(cx);
         self.mark_counters(cx);
+        true
     }
 }
 

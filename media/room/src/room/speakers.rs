@@ -10,12 +10,8 @@ use livekit_protocol::{SpeakerInfo, SpeakersChanged, TrackSource, signal_respons
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Share of an interval that must be loud, per cent.
-const ACTIVE_PERCENT: u8 = 40;
 /// Loudness from which somebody counts as speaking, -dBov.
 const ACTIVE_LEVEL: f32 = 35.0;
-/// Weight of the newest interval: an average over two.
-const SMOOTHING: f32 = 2.0 / 3.0;
 /// Level of simulated speech, in eighths.
 const SIMULATED: u8 = 8;
 
@@ -25,13 +21,8 @@ impl Room {
         for (pid, track, level) in levels {
             let Some(t) = self.get_mut(*pid).and_then(|p| p.tracks.get_mut(track)) else { continue };
             t.metered = true;
-            if level.active_percent < ACTIVE_PERCENT || t.info.muted {
-                t.loudness = 0.0;
-                continue;
-            }
-            let share = f32::from(level.active_percent.min(100)) / 100.0;
-            let now = linear(f32::from(level.level)) * share;
-            t.loudness += (now - t.loudness) * SMOOTHING;
+            // The shard has weighed and smoothed it.
+            t.loudness = if t.info.muted { 0.0 } else { linear(f32::from(level.level)) };
         }
         let heard: BTreeSet<Pid> = levels.iter().map(|(pid, ..)| *pid).collect();
         let changed: Vec<Pid> = heard.into_iter().filter(|pid| self.update_speaker(*pid)).collect();
@@ -68,6 +59,23 @@ impl Room {
             if !speakers.is_empty() {
                 p.send(cx, signal_response::Message::SpeakersChanged(SpeakersChanged { speakers }));
             }
+        }
+    }
+
+    /// A track is about to end: whoever received its sound hears that it is over.
+    pub(super) fn hush(&mut self, cx: &mut Cx<'_>, pid: Pid, track: &str) {
+        let Some(t) = self.get_mut(pid).and_then(|p| p.tracks.get_mut(track)) else { return };
+        if std::mem::replace(&mut t.loudness, 0.0) > 0.0 && self.update_speaker(pid) {
+            self.tell_speakers(cx, &[pid]);
+        }
+    }
+
+    /// A participant received the last track of a publisher: it will hear nothing more of who speaks.
+    pub(super) fn forget_speaker(&self, cx: &mut Cx<'_>, pid: Pid, publisher: Pid) {
+        let (Some(p), Some(o)) = (self.get(pid), self.get(publisher)) else { return };
+        if o.speaking > 0 && p.client.protocol >= 3 && !o.hidden() && !self.receives_from(p, publisher) {
+            let speakers = vec![speaker(&o.sid, 0)];
+            p.send(cx, signal_response::Message::SpeakersChanged(SpeakersChanged { speakers }));
         }
     }
 

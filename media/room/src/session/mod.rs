@@ -122,7 +122,7 @@ impl Room {
             if update.subscribe {
                 self.subscribe(cx, pid, &track);
             } else {
-                self.unsubscribe(cx, pid, &track);
+                self.decline(cx, pid, &track);
             }
         }
     }

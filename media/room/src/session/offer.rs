@@ -125,7 +125,12 @@ impl Room {
             } else if let Some(pending) = plan.started.remove(&mid) {
                 self.publish(cx, pid, Match { pending, mid, section });
             } else if let Some(p) = self.get_mut(pid) {
-                p.unmatched.insert(mid, section);
+                // A track that took the place of one that ended with this offer.
+                let id = section.stream.track_id.clone().unwrap_or_default();
+                match take_pending(p, |t| t.kind() == section.kind && t.has_cid(&id)) {
+                    Some(pending) => self.publish(cx, pid, Match { pending, mid, section }),
+                    None => drop(p.unmatched.insert(mid, section)),
+                }
             }
         }
         if let Some(p) = self.get_mut(pid) {

@@ -41,6 +41,8 @@ impl Room {
         p.resume_script = ResumeScript::default();
         let since = std::mem::replace(&mut p.heard_at, now);
         let silent = p.primary().is_none_or(|l| !l.is_up());
+        // What follows a silent path is this: it gets its time to restart.
+        cx.cancel_timer(room, Some(pid), Timer::Failed);
         cx.cancel_timer(room, Some(pid), Timer::Resume);
         if silent && p.is_active() {
             cx.set_timer(room, Some(pid), Timer::Resume, REVIVE);

@@ -14,6 +14,9 @@ use std::time::Duration;
 /// A path that stays silent for this long after the shard noticed has failed.
 const FAILED_AFTER: Duration = Duration::from_secs(5);
 
+/// A participant learns of its connection at the latest after this.
+const QUALITY: Duration = Duration::from_secs(5);
+
 impl Room {
     pub(crate) fn on_connected(&mut self, cx: &mut Cx<'_>, pid: Pid, id: TransportId) {
         let Some(p) = self.get_mut(pid) else { return };
@@ -40,6 +43,7 @@ impl Room {
         let participant = p.info(&cx.config.region);
         let auto = p.auto_subscribe && p.permission.can_subscribe;
         cx.cancel_timer(self.key, Some(pid), Timer::Join);
+        cx.arm_timer(self.key, None, Timer::Quality, QUALITY);
         self.announce(cx, pid, Audience::Others, false);
         cx.event(RoomEvent::ParticipantJoined { room: self.info(), participant });
         if auto {

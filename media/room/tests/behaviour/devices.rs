@@ -2,8 +2,9 @@
 
 use crate::client::add_track;
 use crate::world::{World, join};
-use bedrud_rtp::Codec;
-use livekit_protocol::{AddTrackRequest, SimulcastCodec};
+use bedrud_rtp::{Codec, PlayoutDelay};
+use livekit_protocol::client_info::Sdk;
+use livekit_protocol::{AddTrackRequest, RoomConfiguration, SimulcastCodec, encryption};
 
 fn wants(codec: &str) -> AddTrackRequest {
     let codec = SimulcastCodec { codec: codec.into(), cid: "cam".into(), ..SimulcastCodec::default() };
@@ -101,4 +102,56 @@ fn a_second_connection_that_only_publishes_has_a_name_of_its_own() {
     assert_eq!(w.client("bob").sees("alice#screen").unwrap().tracks.len(), 1);
     w.join("mute", join(false).grant(|g| g.can_publish = Some(false)).with(|p| p.publish = Some("x".into())));
     assert_eq!(w.client("mute").refused.as_ref().unwrap().status, 401);
+}
+
+#[test]
+fn stacks_that_learn_a_stream_by_its_first_packet_get_one() {
+    for (sdk, announced) in [(Sdk::Js, false), (Sdk::Python, false), (Sdk::Go, true), (Sdk::Unknown, true)] {
+        let mut w = World::new();
+        w.join("alice", join(true));
+        w.join("bob", join(true).with(|p| p.client_info.sdk = sdk as i32));
+        w.publish("alice", "mic", false);
+        assert_eq!(w.shard.downs.values().next().unwrap().announce, announced, "{sdk:?}");
+    }
+}
+
+#[test]
+fn frames_of_our_own_are_marked_in_encrypted_tracks_only() {
+    for encryption in [encryption::Type::None, encryption::Type::Gcm] {
+        let mut w = World::new();
+        w.join("alice", join(true));
+        w.join("bob", join(true));
+        let request = AddTrackRequest { encryption: encryption as i32, ..add_track("mic", false) };
+        w.publish_as("alice", request, false);
+        let trailer = w.client("bob").join_response().sif_trailer.clone();
+        assert!(trailer.len() >= 8);
+        let expected = if encryption == encryption::Type::None { Vec::new() } else { trailer };
+        assert_eq!(w.shard.downs.values().next().unwrap().frame_trailer, expected);
+    }
+}
+
+#[test]
+fn playout_limits_of_the_room_reach_receivers_of_video() {
+    for (min, max, expected) in [
+        (0, 0, None),
+        (100, 0, Some(PlayoutDelay { min: 10, max: 1000 })),
+        (5, 200, Some(PlayoutDelay { min: 1, max: 20 })),
+        (300, 200, Some(PlayoutDelay { min: 30, max: 30 })),
+        (u32::MAX, u32::MAX, Some(PlayoutDelay { min: 4095, max: 4095 })),
+    ] {
+        let mut w = World::new();
+        let config = RoomConfiguration {
+            min_playout_delay: min,
+            max_playout_delay: max,
+            ..RoomConfiguration::default()
+        };
+        w.join("alice", join(true).with(|p| p.claims.room_config = Some(config)));
+        w.join("bob", join(false));
+        w.publish("alice", "mic", false);
+        assert_eq!(w.shard.downs.values().next().unwrap().playout_delay, None, "sound is not held back");
+        let sid = w.publish("alice", "cam", true);
+        let video = w.shard.downs.values().find(|d| d.rtx_ssrc.is_some()).unwrap();
+        assert_eq!(video.playout_delay, expected, "{min} {max} {sid}");
+        assert!(w.client("bob").last_server_sdp.contains("rtp-hdrext/playout-delay"));
+    }
 }

@@ -233,3 +233,31 @@ fn migration_and_asked_reconnect_make_the_client_start_over() {
     }
     assert!(w.client("stayer").closed.is_none() && w.client("stayer").leave().is_none());
 }
+
+#[test]
+fn who_comes_back_before_its_departure_was_told_is_there() {
+    let mut w = World::new();
+    let names: Vec<&'static str> = (0..20).map(|n| &*format!("viewer-{n}").leak()).collect();
+    for name in &names {
+        w.join(name, join(true));
+    }
+    w.join("old", join(true).protocol(9));
+    w.advance(Duration::from_secs(5));
+    let first = w.client("viewer-3").sid();
+    w.send("viewer-3", Request::Leave(Default::default()));
+    w.advance(Duration::from_secs(1));
+    w.rejoin("viewer-3", "again", join(true));
+    let second = w.client("again").sid();
+    w.publish("again", "mic", false);
+    w.advance(Duration::from_secs(5));
+    let seen = w.client("viewer-7").sees("viewer-3").unwrap();
+    assert_eq!((seen.sid.as_str(), seen.state), (second.as_str(), State::Active as i32));
+    // Old clients know participants by sid: they must hear of both.
+    let told = w.client("old").log.iter().any(|m| match m {
+        Message::Update(u) => {
+            u.participants.iter().any(|p| p.sid == first && p.state == State::Disconnected as i32)
+        }
+        _ => false,
+    });
+    assert!(told);
+}

@@ -1,4 +1,4 @@
-use crate::client::add_track;
+use crate::client::{add_track, subscribe};
 use crate::world::{World, join};
 use bedrud_room::{ServiceRequest, ServiceResponse};
 use livekit_protocol::request_response::Reason;
@@ -174,4 +174,66 @@ fn own_metadata_needs_the_right() {
     let long = UpdateParticipantMetadata { name: "x".repeat(257), ..update };
     w.send("bob", Request::UpdateMetadata(long));
     assert_eq!(w.client("bob").find(reason), Some(Reason::LimitExceeded as i32));
+}
+
+#[test]
+fn what_somebody_unsubscribed_from_stays_away_whatever_else_changes() {
+    let mut w = World::new();
+    w.join("alice", join(false));
+    w.join("bob", join(false));
+    let cam = w.publish("alice", "cam", true);
+    w.publish("alice", "mic", false);
+    assert_eq!(w.shard.downs.len(), 2);
+    w.send("bob", subscribe(&cam, false));
+    w.settle();
+    assert_eq!(w.shard.downs.len(), 1);
+    allow(&mut w, "bob", ParticipantPermission { can_update_metadata: true, ..everything() });
+    assert_eq!(w.shard.downs.len(), 1, "a right that has nothing to do with it");
+    allow(&mut w, "bob", ParticipantPermission { can_subscribe: false, ..everything() });
+    assert_eq!(w.shard.downs.len(), 0);
+    allow(&mut w, "bob", everything());
+    assert_eq!(w.shard.downs.len(), 1, "the microphone alone comes back");
+    w.send("bob", subscribe(&cam, true));
+    w.settle();
+    assert_eq!(w.shard.downs.len(), 2);
+    allow(&mut w, "bob", ParticipantPermission { can_subscribe: false, ..everything() });
+    allow(&mut w, "bob", everything());
+    assert_eq!(w.shard.downs.len(), 2, "its own wish counts again");
+}
+
+#[test]
+fn a_new_name_reaches_the_token_although_the_rights_stay() {
+    let mut w = World::new();
+    w.join("alice", join(false));
+    allow(&mut w, "alice", everything());
+    let request = UpdateParticipantRequest {
+        room: "room".into(),
+        identity: "alice".into(),
+        name: "Alice B.".into(),
+        permission: Some(everything()),
+        ..UpdateParticipantRequest::default()
+    };
+    w.service(ServiceRequest::UpdateParticipant(Box::new(request))).unwrap();
+    w.settle();
+    assert_eq!(w.client("alice").tokens.last().unwrap().name, "Alice B.");
+}
+
+#[test]
+fn a_token_for_a_reconnect_fits_into_a_request() {
+    let mut w = World::new();
+    w.join("alice", join(false));
+    for (metadata, kept) in [(30_000, true), (40_000, false)] {
+        let request = UpdateParticipantRequest {
+            room: "room".into(),
+            identity: "alice".into(),
+            metadata: "m".repeat(metadata),
+            attributes: [("k".to_owned(), "v".to_owned())].into(),
+            ..UpdateParticipantRequest::default()
+        };
+        w.service(ServiceRequest::UpdateParticipant(Box::new(request))).unwrap();
+        w.settle();
+        let token = w.client("alice").tokens.last().unwrap();
+        assert_eq!(!token.metadata.is_empty(), kept);
+        assert_eq!(token.attributes["k"], "v");
+    }
 }

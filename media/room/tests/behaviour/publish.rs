@@ -310,3 +310,22 @@ fn red_and_opus_of_one_stream_are_no_codec_change() {
     assert_eq!(w.client("bob").sees("alice").unwrap().tracks[0].mime_type, "audio/opus");
     assert_eq!(w.shard.downs.values().next(), Some(&offered), "nothing was negotiated again");
 }
+
+#[test]
+fn a_track_published_again_before_its_end_was_negotiated_takes_its_place() {
+    let mut w = World::new();
+    w.join("alice", join(false));
+    w.join("bob", join(false));
+    w.publish("alice", "cam", true);
+    // The same client id, added before the offer that ends the first one; the offer does both.
+    w.send("alice", Request::AddTrack(add_track("cam", true)));
+    w.client("alice").stop_sending("cam");
+    w.client("alice").add_sending("cam", true, true);
+    let offer = w.client("alice").offer();
+    w.send("alice", offer);
+    w.settle();
+    let seen = w.client("bob").sees("alice").unwrap();
+    assert_eq!(seen.tracks.len(), 1);
+    assert_eq!(w.shard.ups.len(), 1);
+    assert_eq!(w.client("bob").receiving.values().collect::<Vec<_>>(), [&seen.tracks[0].sid]);
+}

@@ -1,9 +1,12 @@
-use crate::client::Client;
+use crate::client::{Client, subscribe};
 use crate::world::{World, join};
+use bedrud_rtp::Codec;
 use bedrud_sfu::{AudioLevel, Event, TrackStats};
 use livekit_protocol::signal_request::Message as Request;
 use livekit_protocol::signal_response::Message;
-use livekit_protocol::{ConnectionQuality, SubscribedQualityUpdate, UpdateTrackSettings, VideoQuality};
+use livekit_protocol::{
+    ConnectionQuality, StreamState, SubscribedQualityUpdate, UpdateTrackSettings, VideoQuality,
+};
 use std::time::Duration;
 
 fn levels(w: &mut World, level: u8, active_percent: u8) {
@@ -48,16 +51,74 @@ fn speaker_is_announced_to_itself_and_its_subscribers_only_on_change() {
 }
 
 #[test]
-fn quiet_or_short_sounds_are_not_speech() {
+fn quiet_sounds_are_not_speech_and_those_at_the_threshold_are() {
     let mut w = World::new();
     w.join("alice", join(false));
     w.publish("alice", "mic", false);
     let sid = w.client("alice").sid();
     for _ in 0..5 {
         levels(&mut w, 60, 100);
-        levels(&mut w, 5, 30);
+        levels(&mut w, 36, 100);
     }
     assert_eq!(speaking(w.client("alice"), &sid), None);
+    // The shard has weighed it by how much of the interval was loud: -30 dBov in six tenths of it.
+    levels(&mut w, 34, 60);
+    assert!(speaking(w.client("alice"), &sid).unwrap().0);
+}
+
+#[test]
+fn a_speaker_whose_track_ends_speaks_no_longer() {
+    for unsubscribe in [false, true] {
+        let mut w = World::new();
+        w.join("alice", join(false));
+        w.join("bob", join(false));
+        let mic = w.publish("alice", "mic", false);
+        let sid = w.client("alice").sid();
+        levels(&mut w, 10, 90);
+        assert!(speaking(w.client("bob"), &sid).unwrap().0);
+        if unsubscribe {
+            w.send("bob", subscribe(&mic, false));
+            assert!(speaking(w.client("alice"), &sid).unwrap().0, "the others still hear it");
+        } else {
+            w.unpublish("alice", "mic");
+            assert_eq!(speaking(w.client("alice"), &sid), Some((false, 0.0)));
+        }
+        assert_eq!(speaking(w.client("bob"), &sid), Some((false, 0.0)), "unsubscribe: {unsubscribe}");
+    }
+}
+
+#[test]
+fn a_room_without_media_knows_how_its_connections_are() {
+    let mut w = World::new();
+    w.join("alice", join(false));
+    w.advance(Duration::from_secs(6));
+    let told = w.client("alice").find(|m| match m {
+        Message::ConnectionQuality(u) => u.updates.first().map(|u| u.quality),
+        _ => None,
+    });
+    assert_eq!(told, Some(ConnectionQuality::Excellent as i32));
+}
+
+#[test]
+fn a_subscription_that_begins_anew_is_not_paused_any_more() {
+    let mut w = World::new();
+    w.join("alice", join(false));
+    w.join("bob", join(false));
+    let cam = w.publish("alice", "cam", true);
+    let state = |w: &mut World| {
+        w.client("bob").find(|m| match m {
+            Message::StreamStateUpdate(u) => u.stream_states.first().map(|s| (s.track_sid.clone(), s.state)),
+            _ => None,
+        })
+    };
+    let (down, source) = w.shard.downs.iter().map(|(id, d)| (*id, d.source)).next().unwrap();
+    w.shard_event(Event::DownTrackCongested { track: down, paused: true });
+    assert_eq!(state(&mut w), Some((cam.clone(), StreamState::Paused as i32)));
+    // The publisher goes over to another codec, and the subscriber answers with that.
+    w.shard_event(Event::UpLayerStarted { track: source, spatial: 0, ssrc: 1, codec: Codec::H264 });
+    w.settle();
+    assert_ne!(*w.shard.downs.keys().next().unwrap(), down);
+    assert_eq!(state(&mut w), Some((cam, StreamState::Active as i32)));
 }
 
 fn told(c: &Client) -> Option<(Option<VideoQuality>, usize)> {

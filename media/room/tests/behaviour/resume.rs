@@ -227,3 +227,20 @@ fn scripted_socket_losses_at_resume() {
     w.resume("alice", join(false));
     assert_eq!(w.client("alice").closed, None);
 }
+
+#[test]
+fn a_client_that_resumes_late_is_not_told_to_resume_again() {
+    let mut w = World::new();
+    w.join("alice", join(false));
+    let id = w.client("alice").subscriber.unwrap();
+    w.shard_event(Event::Disconnected { id });
+    w.advance(Duration::from_millis(4500));
+    w.drop_socket("alice");
+    w.resume("alice", join(false));
+    w.client("alice").take();
+    w.advance(Duration::from_secs(3));
+    assert!(w.client("alice").leave().is_none(), "its path has the time of a resume");
+    w.shard_event(Event::Reconnected { id });
+    w.advance(Duration::from_secs(30));
+    assert!(w.client("alice").closed.is_none());
+}

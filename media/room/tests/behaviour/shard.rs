@@ -28,6 +28,8 @@ pub struct Transport {
     pub connected: bool,
     pub tcp_only: bool,
     pub cap: Option<u64>,
+    /// The other end, of a relay.
+    pub relay: Option<TransportId>,
 }
 
 impl Shard {
@@ -41,6 +43,10 @@ impl Shard {
             Command::OpenTransport { id, local_ice } => {
                 assert_eq!(TransportId::from_ufrag(local_ice.ufrag.as_bytes()), Some(id));
                 let transport = Transport { ufrags: vec![local_ice.ufrag], ..Transport::default() };
+                assert!(self.transports.insert(id, transport).is_none(), "transport ids are not reused");
+            }
+            Command::OpenRelay { id, peer, .. } => {
+                let transport = Transport { relay: Some(peer), connected: true, ..Transport::default() };
                 assert!(self.transports.insert(id, transport).is_none(), "transport ids are not reused");
             }
             Command::SetRemote { id, remote } => return self.set_remote(id, remote.sctp),
@@ -74,6 +80,7 @@ impl Shard {
                     self.ignored += 1;
                     return Vec::new();
                 }
+                assert_eq!(self.ups[&config.source].transport.shard, config.transport.shard);
                 assert!(self.downs.insert(config.id, config).is_none());
             }
             Command::SetDownTrack { id, settings } => {
@@ -103,6 +110,15 @@ impl Shard {
             events.extend(DataChannel::ALL.map(|channel| Event::ChannelOpen { id, channel }));
         }
         events
+    }
+
+    /// Both ends of the only relay, that of the publisher first.
+    pub fn relay(&self) -> (TransportId, TransportId) {
+        let ends: Vec<_> = self.transports.iter().filter_map(|(id, t)| Some((*id, t.relay?))).collect();
+        assert_eq!(ends.len(), 2);
+        let near = ends.iter().find(|(id, _)| self.downs.values().any(|d| d.transport == *id)).unwrap();
+        assert!(ends.contains(&(near.1, near.0)), "both know each other");
+        *near
     }
 
     pub fn transport(&mut self, id: TransportId) -> &mut Transport {

@@ -54,6 +54,11 @@ fn ok(w: &mut World, request: ServiceRequest) {
     w.settle();
 }
 
+/// Rooms on one shard, or each on its own.
+fn apart(shards: u16) -> World {
+    World::with(|c| c.shards = shards)
+}
+
 /// Sources of what a client receives.
 fn receives(w: &mut World, name: &str) -> usize {
     let id = w.client(name).subscriber.unwrap();
@@ -198,13 +203,67 @@ fn rooms_on_different_shards_are_told_apart() {
     w.join("bob", into("hall"));
     let shard = |w: &mut World, name: &str| w.client(name).subscriber.unwrap().shard;
     assert_ne!(shard(&mut w, "alice"), shard(&mut w, "bob"), "rooms take turns");
-    let error = w.service(forwarding("alice", "hall")).unwrap_err();
-    assert_eq!(error.code, ServiceErrorCode::FailedPrecondition);
+    let before = w.shard.transports.len();
     for fresh in ["new1", "new2", "new3"] {
         ok(&mut w, forwarding("alice", fresh));
     }
+    assert_eq!(w.shard.transports.len(), before, "a new room is opened where the stream is");
     ok(&mut w, moving("alice", "hall"));
     assert_eq!(w.client("alice").leave().unwrap().action, Action::Reconnect as i32);
+}
+
+#[test]
+fn streams_reach_a_room_on_another_shard_over_a_relay() {
+    let mut w = apart(2);
+    w.join("alice", into("room"));
+    w.join("bob", into("hall"));
+    let mic = w.publish("alice", "mic", false);
+    let before = (w.shard.transports.len(), w.shard.ups.len(), w.shard.downs.len());
+    ok(&mut w, forwarding("alice", "hall"));
+    let bob = w.client("bob").subscriber.unwrap();
+    let received = w.shard.downs.values().find(|d| d.transport == bob).unwrap().source;
+    let (near, far) = w.shard.relay();
+    assert_ne!(near.shard, far.shard);
+    assert_eq!(w.shard.ups[&received].transport, far);
+    let ssrc = w.shard.ups[&received].layers[0].ssrc.unwrap();
+    let carried = w.shard.downs.values().find(|d| d.transport == near).unwrap();
+    assert_eq!(carried.ssrc, ssrc);
+    assert_eq!(carried.payload_types, w.shard.ups[&received].payload_types);
+
+    // Every layer travels, so that each subscriber there chooses for itself.
+    w.publish("alice", "cam", true);
+    let camera = w.shard.ups.values().find(|u| u.transport == far && u.layers.len() == 3).unwrap().clone();
+    let mut layers: Vec<_> = w.shard.downs.values().filter(|d| d.transport == near).collect();
+    layers.retain(|d| d.rtx_ssrc.is_some());
+    let carried: Vec<_> = layers.iter().map(|d| (d.settings.max_spatial, d.ssrc, d.rtx_ssrc)).collect();
+    let expected: Vec<_> = camera.layers.iter().map(|l| (l.spatial, l.ssrc.unwrap(), l.rtx_ssrc)).collect();
+    assert_eq!(carried, expected);
+
+    // A mute is known there too.
+    w.send("alice", Request::Mute(MuteTrackRequest { sid: mic.clone(), muted: true }));
+    assert!(w.shard.muted.contains(&received));
+    w.send("alice", Request::Mute(MuteTrackRequest { sid: mic, muted: false }));
+    assert!(!w.shard.muted.contains(&received));
+
+    ok(&mut w, ServiceRequest::RemoveParticipant(who("hall", "alice")));
+    w.unpublish("alice", "cam");
+    assert_eq!((w.shard.transports.len(), w.shard.ups.len(), w.shard.downs.len()), before);
+    assert_eq!(w.shard.ignored, 0);
+}
+
+#[test]
+fn a_relay_that_a_shard_closes_ends_the_showing() {
+    let mut w = apart(2);
+    w.join("alice", into("room"));
+    w.join("bob", into("hall"));
+    w.publish("alice", "mic", false);
+    ok(&mut w, forwarding("alice", "hall"));
+    let (_, far) = w.shard.relay();
+    w.shard_event(Event::Closed { id: far, reason: bedrud_sfu::CloseReason::ProtocolError });
+    assert_eq!(list(&mut w, "hall").len(), 1);
+    assert_eq!(list(&mut w, "room").len(), 1);
+    ok(&mut w, forwarding("alice", "hall"));
+    assert_eq!(receives(&mut w, "bob"), 1, "it can be forwarded again");
 }
 
 #[test]
@@ -240,115 +299,128 @@ fn refused_transfers_have_their_codes_and_change_nothing() {
 
 #[test]
 fn forwarded_participant_appears_with_its_tracks() {
-    let mut w = World::new();
-    w.join("alice", into("room").with(|p| p.claims.name = "Alice".into()));
-    w.join("bob", into("hall"));
-    let mic = w.publish("alice", "mic", false);
-    story(&mut w);
-    ok(&mut w, forwarding("alice", "hall"));
-    assert_eq!(story(&mut w), ["joined hall alice", "published hall alice"]);
-    let seen = w.client("bob").sees("alice").unwrap();
-    assert_eq!((seen.name.as_str(), seen.tracks[0].sid.as_str()), ("Alice", mic.as_str()));
-    assert_eq!(seen.kind_details, [KindDetail::Forwarded as i32]);
-    assert_ne!(seen.sid, w.client("alice").sid());
-    assert_eq!(receives(&mut w, "bob"), 1);
-    ok(&mut w, forwarding("alice", "hall"));
-    assert!(story(&mut w).is_empty(), "once is enough");
+    for shards in [1, 2] {
+        let mut w = apart(shards);
+        w.join("alice", into("room").with(|p| p.claims.name = "Alice".into()));
+        w.join("bob", into("hall"));
+        let mic = w.publish("alice", "mic", false);
+        story(&mut w);
+        ok(&mut w, forwarding("alice", "hall"));
+        assert_eq!(story(&mut w), ["joined hall alice", "published hall alice"]);
+        let seen = w.client("bob").sees("alice").unwrap();
+        assert_eq!((seen.name.as_str(), seen.tracks[0].sid.as_str()), ("Alice", mic.as_str()));
+        assert_eq!(seen.kind_details, [KindDetail::Forwarded as i32]);
+        assert_ne!(seen.sid, w.client("alice").sid());
+        assert_eq!(receives(&mut w, "bob"), 1);
+        ok(&mut w, forwarding("alice", "hall"));
+        assert!(story(&mut w).is_empty(), "once is enough");
 
-    let cam = w.publish("alice", "cam", true);
-    assert_eq!(receives(&mut w, "bob"), 2);
-    let mute = MuteTrackRequest { sid: mic.clone(), muted: true };
-    w.send("alice", Request::Mute(mute));
-    let seen = w.client("bob").sees("alice").unwrap();
-    assert!(seen.tracks.iter().any(|t| t.sid == mic && t.muted));
-    w.unpublish("alice", "cam");
-    assert_eq!(receives(&mut w, "bob"), 1);
-    assert!(w.client("bob").sees("alice").unwrap().tracks.iter().all(|t| t.sid != cam));
-    assert_eq!(
-        story(&mut w),
-        ["published room alice", "published hall alice", "unpublished room alice", "unpublished hall alice"]
-    );
-    assert_eq!(list(&mut w, "hall").len(), 2);
+        let cam = w.publish("alice", "cam", true);
+        assert_eq!(receives(&mut w, "bob"), 2);
+        let mute = MuteTrackRequest { sid: mic.clone(), muted: true };
+        w.send("alice", Request::Mute(mute));
+        let seen = w.client("bob").sees("alice").unwrap();
+        assert!(seen.tracks.iter().any(|t| t.sid == mic && t.muted));
+        w.unpublish("alice", "cam");
+        assert_eq!(receives(&mut w, "bob"), 1);
+        assert!(w.client("bob").sees("alice").unwrap().tracks.iter().all(|t| t.sid != cam));
+        assert_eq!(
+            story(&mut w),
+            [
+                "published room alice",
+                "published hall alice",
+                "unpublished room alice",
+                "unpublished hall alice"
+            ]
+        );
+        assert_eq!(list(&mut w, "hall").len(), 2);
+    }
 }
 
 #[test]
 fn forwarded_profile_and_voice_follow() {
-    let mut w = World::new();
-    w.join("alice", into("room").grant(|g| g.can_update_own_metadata = Some(true)));
-    w.join("bob", into("hall"));
-    w.publish("alice", "mic", false);
-    ok(&mut w, forwarding("alice", "hall"));
-    let update = UpdateParticipantMetadata {
-        name: "Al".into(),
-        attributes: [("k".to_owned(), "v".to_owned())].into(),
-        ..Default::default()
-    };
-    w.send("alice", Request::UpdateMetadata(update));
-    let seen = w.client("bob").sees("alice").unwrap();
-    assert_eq!((seen.name.as_str(), seen.attributes["k"].as_str()), ("Al", "v"));
-    let track = *w.shard.ups.keys().next().unwrap();
-    for _ in 0..4 {
-        let level = AudioLevel { track, level: 10, active_percent: 100 };
-        w.shard_event(Event::AudioLevels(vec![level]));
+    for shards in [1, 2] {
+        let mut w = apart(shards);
+        w.join("alice", into("room").grant(|g| g.can_update_own_metadata = Some(true)));
+        w.join("bob", into("hall"));
+        w.publish("alice", "mic", false);
+        ok(&mut w, forwarding("alice", "hall"));
+        let update = UpdateParticipantMetadata {
+            name: "Al".into(),
+            attributes: [("k".to_owned(), "v".to_owned())].into(),
+            ..Default::default()
+        };
+        w.send("alice", Request::UpdateMetadata(update));
+        let seen = w.client("bob").sees("alice").unwrap();
+        assert_eq!((seen.name.as_str(), seen.attributes["k"].as_str()), ("Al", "v"));
+        let track = *w.shard.ups.keys().next().unwrap();
+        for _ in 0..4 {
+            let level = AudioLevel { track, level: 10, active_percent: 100 };
+            w.shard_event(Event::AudioLevels(vec![level]));
+        }
+        let heard = w.client("bob").find(|m| match m {
+            Message::SpeakersChanged(s) => s.speakers.first().cloned(),
+            _ => None,
+        });
+        assert_eq!(heard.unwrap().sid, seen.sid);
     }
-    let heard = w.client("bob").find(|m| match m {
-        Message::SpeakersChanged(s) => s.speakers.first().cloned(),
-        _ => None,
-    });
-    assert_eq!(heard.unwrap().sid, seen.sid);
 }
 
 #[test]
 fn viewers_of_a_forwarded_track_keep_its_layers_alive() {
-    let mut w = World::new();
-    w.join("alice", into("room"));
-    w.join("bob", into("hall"));
-    let cam = w.publish("alice", "cam", true);
-    w.advance(Duration::from_secs(20));
-    let wanted = |w: &mut World| {
-        let update = w.client("alice").find(|m| match m {
-            Message::SubscribedQualityUpdate(u) => Some(u.subscribed_qualities.clone()),
-            _ => None,
-        });
-        update.unwrap().iter().filter(|q| q.enabled).count()
-    };
-    assert_eq!(wanted(&mut w), 0);
-    ok(&mut w, forwarding("alice", "hall"));
-    assert_eq!(wanted(&mut w), 3);
-    assert!(w.client("alice").find(|m| matches!(m, Message::TrackSubscribed(_)).then_some(())).is_some());
-    let settings = UpdateTrackSettings { track_sids: vec![cam], quality: 0, ..Default::default() };
-    w.send("bob", Request::TrackSetting(settings));
-    w.advance(Duration::from_secs(10));
-    assert_eq!(wanted(&mut w), 1);
-    ok(&mut w, ServiceRequest::RemoveParticipant(who("hall", "alice")));
-    w.advance(Duration::from_secs(10));
-    assert_eq!(wanted(&mut w), 0);
+    for shards in [1, 2] {
+        let mut w = apart(shards);
+        w.join("alice", into("room"));
+        w.join("bob", into("hall"));
+        let cam = w.publish("alice", "cam", true);
+        w.advance(Duration::from_secs(20));
+        let wanted = |w: &mut World| {
+            let update = w.client("alice").find(|m| match m {
+                Message::SubscribedQualityUpdate(u) => Some(u.subscribed_qualities.clone()),
+                _ => None,
+            });
+            update.unwrap().iter().filter(|q| q.enabled).count()
+        };
+        assert_eq!(wanted(&mut w), 0);
+        ok(&mut w, forwarding("alice", "hall"));
+        assert_eq!(wanted(&mut w), 3);
+        assert!(w.client("alice").find(|m| matches!(m, Message::TrackSubscribed(_)).then_some(())).is_some());
+        let settings = UpdateTrackSettings { track_sids: vec![cam], quality: 0, ..Default::default() };
+        w.send("bob", Request::TrackSetting(settings));
+        w.advance(Duration::from_secs(10));
+        assert_eq!(wanted(&mut w), 1);
+        ok(&mut w, ServiceRequest::RemoveParticipant(who("hall", "alice")));
+        w.advance(Duration::from_secs(10));
+        assert_eq!(wanted(&mut w), 0);
+    }
 }
 
 #[test]
 fn forwarding_ends_with_either_side() {
-    for end in 0..6 {
-        let mut w = World::new();
-        w.join("alice", into("room"));
-        w.join("bob", into("hall"));
-        w.publish("alice", "mic", false);
-        ok(&mut w, forwarding("alice", "hall"));
-        assert_eq!(receives(&mut w, "bob"), 1);
-        match end {
-            0 => w.send("alice", Request::Leave(Default::default())),
-            1 => ok(&mut w, ServiceRequest::RemoveParticipant(who("room", "alice"))),
-            2 => ok(&mut w, ServiceRequest::RemoveParticipant(who("hall", "alice"))),
-            3 => ok(&mut w, ServiceRequest::DeleteRoom(DeleteRoomRequest { room: "room".into() })),
-            4 => ok(&mut w, moving("alice", "third")),
-            _ => drop(w.join("real", into("hall").with(|p| p.claims.sub = "alice".into()))),
+    for shards in [1, 2] {
+        for end in 0..6 {
+            let mut w = apart(shards);
+            w.join("alice", into("room"));
+            w.join("bob", into("hall"));
+            w.publish("alice", "mic", false);
+            ok(&mut w, forwarding("alice", "hall"));
+            assert_eq!(receives(&mut w, "bob"), 1);
+            match end {
+                0 => w.send("alice", Request::Leave(Default::default())),
+                1 => ok(&mut w, ServiceRequest::RemoveParticipant(who("room", "alice"))),
+                2 => ok(&mut w, ServiceRequest::RemoveParticipant(who("hall", "alice"))),
+                3 => ok(&mut w, ServiceRequest::DeleteRoom(DeleteRoomRequest { room: "room".into() })),
+                4 => ok(&mut w, moving("alice", "third")),
+                _ => drop(w.join("real", into("hall").with(|p| p.claims.sub = "alice".into()))),
+            }
+            w.settle();
+            assert_eq!(receives(&mut w, "bob"), 0, "{end}");
+            let seen = w.client("bob").sees("alice").unwrap();
+            let replaced = end == 5;
+            assert_eq!(seen.state == State::Disconnected as i32, !replaced, "{end}");
+            let there = list(&mut w, "room").iter().any(|p| p.identity == "alice");
+            assert_eq!(there, matches!(end, 2 | 5), "the original is not touched by what ends there");
         }
-        w.settle();
-        assert_eq!(receives(&mut w, "bob"), 0, "{end}");
-        let seen = w.client("bob").sees("alice").unwrap();
-        let replaced = end == 5;
-        assert_eq!(seen.state == State::Disconnected as i32, !replaced, "{end}");
-        let there = list(&mut w, "room").iter().any(|p| p.identity == "alice");
-        assert_eq!(there, matches!(end, 2 | 5), "the original is not touched by what ends there");
     }
 }
 
@@ -425,11 +497,13 @@ fn forwarded_participant_is_not_changed_where_it_is_shown() {
 
 #[test]
 fn shutdown_with_forwarded_participants_leaves_nothing() {
-    let mut w = World::new();
-    w.join("alice", into("room"));
-    w.join("bob", into("hall"));
-    w.publish("alice", "mic", false);
-    ok(&mut w, forwarding("alice", "hall"));
-    w.input(Input::Shutdown);
-    assert_eq!(w.hub.stats(), HubStats::default());
+    for shards in [1, 2] {
+        let mut w = apart(shards);
+        w.join("alice", into("room"));
+        w.join("bob", into("hall"));
+        w.publish("alice", "mic", false);
+        ok(&mut w, forwarding("alice", "hall"));
+        w.input(Input::Shutdown);
+        assert_eq!(w.hub.stats(), HubStats::default());
+    }
 }

@@ -1,80 +1,17 @@
 //! Decides, packet by packet, what of an up track reaches one subscriber, and under which numbers.
 
+mod fill;
+mod values;
+
 use super::map::{Mapped, SequenceMap};
-use super::selector::{Dependency, Selector, Verdict};
-use crate::upstream::frame::Frame;
+use super::selector::{Selector, Verdict};
 use std::time::{Duration, Instant};
+pub(crate) use values::{Deltas, Incoming, Last, Outgoing, StartValues};
 
 /// Late packets of the previous layer are still taken for this long after a switch.
 const PREVIOUS_LAYER_GRACE: Duration = Duration::from_millis(500);
 /// A sender-report based timestamp is believed when this close to the one by arrival time.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
-
-/// What a packet of an up track looks like to the forwarder.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Incoming<'a> {
-    /// Simulcast layer.
-    pub(crate) layer: u8,
-    /// Generation of the layer's stream: changes with its SSRC.
-    pub(crate) generation: u32,
-    /// Extended sequence number.
-    pub(crate) seq: u64,
-    /// RTP timestamp.
-    pub(crate) timestamp: u32,
-    /// What the payload says.
-    pub(crate) frame: Frame,
-    /// What the dependency descriptor says, for codecs whose layers are told by it.
-    pub(crate) dependency: Option<Dependency<'a>>,
-    /// No payload at all.
-    pub(crate) empty: bool,
-    /// Capture instant on the publisher's NTP clock, once a sender report came.
-    pub(crate) capture_ntp: Option<u64>,
-}
-
-/// Values that change only at a switch, of streams or of decode targets.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Deltas {
-    /// Number of the switch, wrapping.
-    pub(crate) id: u8,
-    /// Simulcast layer.
-    pub(crate) layer: u8,
-    /// Generation of the layer's stream.
-    pub(crate) generation: u32,
-    /// Added to timestamps.
-    pub(crate) timestamp: u32,
-    /// Added to TL0PICIDX.
-    pub(crate) tl0: u8,
-    /// Added to KEYIDX.
-    pub(crate) key_index: u8,
-    /// Added to the frame number of the dependency descriptor.
-    pub(crate) frame_number: u16,
-    /// Active decode targets to write into the dependency descriptor.
-    pub(crate) active_targets: Option<u32>,
-}
-
-impl Deltas {
-    /// The dependency descriptor leaves with other bytes than it came.
-    pub(crate) fn rewrites_dependency(&self) -> bool {
-        self.frame_number != 0 || self.active_targets.is_some()
-    }
-}
-
-/// How a packet leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Outgoing {
-    /// Extended sequence number.
-    pub(crate) seq: u64,
-    /// Timestamp.
-    pub(crate) timestamp: u32,
-    /// Added to the picture id.
-    pub(crate) picture: u16,
-    /// Deltas in force.
-    pub(crate) deltas: Deltas,
-    /// The marker bit is set in any case: what is left out ended the picture.
-    pub(crate) marker: bool,
-    /// The payload is replaced by padding: the packet belongs to a picture that was left out, but its number is taken.
-    pub(crate) padding: bool,
-}
 
 #[derive(Debug)]
 struct Stream {
@@ -89,34 +26,6 @@ struct Previous {
     since: Instant,
     /// First number of the stream after the switch: numbers the old one would still have taken now belong to it.
     limit: u64,
-}
-
-/// Last values sent, on which the next switch continues.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Last {
-    seq: u64,
-    timestamp: u32,
-    /// Source of `timestamp`.
-    in_timestamp: u32,
-    layer: u8,
-    generation: u32,
-    capture_ntp: Option<u64>,
-    at: Instant,
-    picture: Option<u16>,
-    tl0: Option<u8>,
-    key_index: Option<u8>,
-    frame_number: Option<u16>,
-}
-
-/// Start values of an outgoing stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct StartValues {
-    /// First sequence number.
-    pub(crate) seq: u16,
-    /// First timestamp.
-    pub(crate) timestamp: u32,
-    /// First picture id.
-    pub(crate) picture: u16,
 }
 
 /// Gate and rewriter of one down track.
@@ -314,7 +223,7 @@ impl Forwarder {
 
     /// Continues the clock of the output: by the publisher's clock where sender reports tell it, else by arrival.
     fn next_timestamp(&self, now: Instant, last: &Last, packet: &Incoming<'_>) -> u32 {
-        let ticks = |d: Duration| (d.as_nanos() * u128::from(self.clock_rate) / 1_000_000_000) as u32;
+        let ticks = |d: Duration| ticks(d, self.clock_rate);
         let elapsed = now.saturating_duration_since(last.at);
         let by_arrival = last.timestamp.wrapping_add(ticks(elapsed));
         let same_stream = last.layer == packet.layer && last.generation == packet.generation;
@@ -400,6 +309,11 @@ impl Forwarder {
         let timestamp = packet.timestamp.wrapping_add(deltas.timestamp);
         Some(Outgoing { seq, timestamp, picture, deltas, marker: false, padding: packet.empty })
     }
+}
+
+/// A duration on an RTP clock.
+fn ticks(duration: Duration, clock_rate: u32) -> u32 {
+    (duration.as_nanos() * u128::from(clock_rate) / 1_000_000_000) as u32
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What subscribers get: one down track per subscription.
 
+pub(crate) mod filler;
 pub(crate) mod forwarder;
 pub(crate) mod history;
 pub(crate) mod map;
@@ -14,7 +15,9 @@ use crate::command::{DownTrackConfig, DownTrackSettings, PayloadType};
 use crate::config::ShardConfig;
 use crate::event::TrackStats;
 use crate::ids::{DownTrackId, TransportId};
-use bedrud_rtp::{Mid, Pt, Ssrc};
+use bedrud_rtp::{Mid, PlayoutDelay, Pt, Ssrc};
+use bytes::Bytes;
+use filler::{Fill, Filler};
 use forwarder::{Forwarder, Incoming, Last, Outgoing, StartValues};
 use history::History;
 use payload::PtOut;
@@ -23,6 +26,20 @@ use std::time::{Duration, Instant};
 
 /// Retransmission bytes a stream may always spend before its share of sent bytes counts.
 const RTX_FLOOR: u64 = 30_000;
+
+/// What a receiver keeps once it heard it (the MID of an SSRC, playout limits) is said in this many first packets. The
+/// choice hangs on the number alone, so that a packet made again has the same bytes.
+const INTRODUCTION: u64 = 200;
+
+/// A packet of the server's own, waiting for the flush of its subscriber.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Filled {
+    pub(crate) down: Key,
+    pub(crate) fill: Fill,
+    /// Extended sequence number.
+    pub(crate) seq: u64,
+    pub(crate) timestamp: u32,
+}
 
 /// A packet waiting for the flush of its subscriber.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +74,9 @@ pub(crate) struct DownTrack {
     pub(crate) payload_types: Vec<PayloadType>,
     pub(crate) settings: DownTrackSettings,
     pub(crate) strip_trailer: bool,
+    pub(crate) frame_trailer: Bytes,
+    pub(crate) announce: bool,
+    pub(crate) playout_delay: Option<PlayoutDelay>,
     pub(crate) video: bool,
     pub(crate) clock_rate: u32,
     pub(crate) forwarder: Forwarder,
@@ -64,6 +84,8 @@ pub(crate) struct DownTrack {
     pub(crate) reports: SenderReports,
     /// Highest layer congestion control allows; `None` pauses.
     pub(crate) allowed: Option<u8>,
+    /// Packets of our own while nothing comes from the source.
+    pub(crate) filler: Option<Filler>,
     /// [`crate::Event::DownTrackStarted`] was sent.
     pub(crate) started: bool,
     /// [`crate::Event::DownTrackUnsupported`] was sent for the present codec.
@@ -130,12 +152,16 @@ impl DownTrack {
             payload_types: config.payload_types,
             settings: config.settings,
             strip_trailer: config.strip_trailer,
+            frame_trailer: config.frame_trailer,
+            announce: config.announce,
+            playout_delay: config.playout_delay,
             video,
             clock_rate,
             forwarder,
             history: History::new(now, ring),
             reports: SenderReports::default(),
             allowed: Some(u8::MAX),
+            filler: None,
             started: false,
             unsupported: false,
             pt: None,
@@ -161,6 +187,21 @@ impl DownTrack {
         self.pt = Some(PtCache { from: *from, to });
         self.unsupported = false;
         to
+    }
+
+    /// Whether the packet of this number carries what a receiver must hear once.
+    pub(crate) fn introduces(&self, seq: u64) -> bool {
+        seq.saturating_sub(self.forwarder.first_seq()) < INTRODUCTION
+    }
+
+    /// Takes the number of the next packet of our own, when one is due.
+    pub(crate) fn fill(&mut self, now: Instant, key: Key, ready: bool) -> Option<Filled> {
+        let fill = self.filler.as_mut()?.poll(now, ready)?;
+        let (seq, timestamp) = match fill {
+            Fill::Silence => self.forwarder.fill_frame(now),
+            Fill::Padding => self.forwarder.fill_padding(now),
+        };
+        Some(Filled { down: key, fill, seq, timestamp })
     }
 
     /// Forgets what could not be made again after a change of negotiation.

@@ -8,9 +8,6 @@ use crate::upstream::ring::Slot;
 use bedrud_rtp::sniff::{Descriptor, RewrittenDescriptor, Vp8Patch, Vp9Patch};
 use bedrud_rtp::{ExtensionMap, OutExtensions, OutHeader, SrtpSender};
 
-/// The MID extension is sent with this many first packets, by when a receiver knows the SSRC. The choice hangs on the
-/// number alone, so that a packet made again has the same bytes.
-const MID_PACKETS: u64 = 200;
 /// Bytes of a padding packet's payload.
 const PADDING: u8 = 4;
 
@@ -71,13 +68,15 @@ pub(crate) fn write_packet(
         }
         bytes => bytes,
     };
+    let introduces = down.introduces(out.seq);
     let extensions = OutExtensions {
-        mid: (out.seq - down.forwarder.first_seq().min(out.seq) < MID_PACKETS).then_some(down.mid),
+        mid: introduces.then_some(down.mid),
         audio_level: slot.audio_level,
         transport_cc: stamps.transport_cc,
         abs_send_time: stamps.abs_send_time,
         abs_capture_time: slot.capture_time(),
         dependency_descriptor,
+        playout_delay: down.playout_delay.filter(|_| introduces && rtx.is_none()),
         ..OutExtensions::default()
     };
     let header = OutHeader {

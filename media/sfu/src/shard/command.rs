@@ -14,6 +14,7 @@ impl Shard {
     pub(super) fn on_command(&mut self, now: Instant, command: Command) {
         match command {
             Command::OpenTransport { id, local_ice } => self.open_transport(now, id, local_ice),
+            Command::OpenRelay { id, peer, key } => self.open_relay(now, id, peer, &key),
             Command::SetRemote { id, remote } => self.set_remote(now, id, &remote),
             Command::SetLocalIce { id, local_ice } => {
                 self.with_transport(now, id, |now, t| t.set_local_ice(local_ice, now));
@@ -55,7 +56,7 @@ impl Shard {
         }
     }
 
-    fn open_transport(&mut self, now: Instant, id: TransportId, local_ice: IceCredentials) {
+    pub(super) fn open_transport(&mut self, now: Instant, id: TransportId, local_ice: IceCredentials) {
         if id.shard != self.config.shard {
             self.drop_packet(DropReason::StaleCommand);
             return;

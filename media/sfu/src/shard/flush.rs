@@ -3,8 +3,9 @@
 use super::Shard;
 use crate::arena::Arena;
 use crate::batch::SendBatch;
+use crate::downtrack::filler::write_fill;
 use crate::downtrack::write::{Outlet, Stamps, write_packet};
-use crate::downtrack::{DownTrack, Queued};
+use crate::downtrack::{DownTrack, Filled, Queued};
 use crate::ids::TransportId;
 use crate::path::Path;
 use crate::peer::Peer;
@@ -38,10 +39,14 @@ impl Shard {
         let Some(path) = peer.path.filter(|_| peer.srtp.is_some()) else {
             self.stats.drops.add_many(DropReason::Congested, peer.queue.len() as u64);
             peer.queue.clear();
+            peer.fills.clear();
             peer.rtcp.clear();
             return;
         };
         flush_rtcp(peer, path, batch, &mut self.stats);
+        for filled in std::mem::take(&mut peer.fills) {
+            flush_fill(peer, path, now_us, &mut self.downs, &filled, batch, &mut self.stats);
+        }
         let mut queue = std::mem::take(&mut peer.queue);
         for queued in queue.drain(..) {
             flush_media(peer, path, now_us, &self.ups, &mut self.downs, &queued, batch, &mut self.stats);
@@ -92,22 +97,14 @@ fn flush_media(
     let Some(to) = down.pt_out(pt) else { return };
     let Some(srtp) = peer.srtp.as_ref() else { return };
     let numbered = peer.extensions.id(Extension::TransportCc).is_some() && down.rtx_pt(to).is_some();
-    let stamps = Stamps {
-        transport_cc: numbered.then(|| peer.egress.history.next_seq()),
-        abs_send_time: Some(abs_send_time(now_us)),
-    };
+    let stamps = stamps(peer, now_us, numbered);
     let outlet = Outlet { srtp: &srtp.sender, map: &peer.extensions, stamps };
     let start = batch.arena().len();
     let Some(payload) = write_packet(batch.arena(), &outlet, down, to, slot, queued) else {
         batch.abandon(start);
         return;
     };
-    let wire = batch.arena().len() - start + WIRE_OVERHEAD;
-    batch.commit(path, start, down.video);
-    if numbered {
-        peer.egress.history.record(now_us, wire);
-    }
-    peer.egress.on_sent(wire);
+    commit(peer, path, now_us, batch, start, down.video, numbered);
     stats.rtp_out += 1;
     stats.rtp_bytes_out += payload as u64;
     if queued.again {
@@ -117,6 +114,58 @@ fn flush_media(
         down.sent_packets += 1;
         down.sent_bytes += payload as u64;
     }
+}
+
+/// Writes a packet of our own. It is never sent again, so it is numbered whenever that is negotiated.
+fn flush_fill(
+    peer: &mut Peer,
+    path: Path,
+    now_us: i64,
+    downs: &mut Arena<DownTrack>,
+    filled: &Filled,
+    batch: &mut SendBatch,
+    stats: &mut ShardStats,
+) {
+    let Some(down) = downs.get_mut(filled.down) else { return };
+    let Some(srtp) = peer.srtp.as_ref() else { return };
+    let numbered = peer.extensions.id(Extension::TransportCc).is_some();
+    let outlet = Outlet { srtp: &srtp.sender, map: &peer.extensions, stamps: stamps(peer, now_us, numbered) };
+    let start = batch.arena().len();
+    let Some(payload) = write_fill(batch.arena(), &outlet, down, filled) else {
+        batch.abandon(start);
+        return;
+    };
+    commit(peer, path, now_us, batch, start, down.video, numbered);
+    stats.rtp_out += 1;
+    stats.rtp_bytes_out += payload as u64;
+    stats.fills_out += 1;
+    down.sent_packets += 1;
+    down.sent_bytes += payload as u64;
+}
+
+fn stamps(peer: &Peer, now_us: i64, numbered: bool) -> Stamps {
+    Stamps {
+        transport_cc: numbered.then(|| peer.egress.history.next_seq()),
+        abs_send_time: Some(abs_send_time(now_us)),
+    }
+}
+
+/// The packet from `start` on leaves.
+fn commit(
+    peer: &mut Peer,
+    path: Path,
+    now_us: i64,
+    batch: &mut SendBatch,
+    start: usize,
+    video: bool,
+    numbered: bool,
+) {
+    let wire = batch.arena().len() - start + WIRE_OVERHEAD;
+    batch.commit(path, start, video);
+    if numbered {
+        peer.egress.history.record(now_us, wire);
+    }
+    peer.egress.on_sent(wire);
 }
 
 /// 24-bit 6.18 fixed-point seconds.

@@ -1,11 +1,14 @@
 //! The shard: one thread's worth of transports and tracks.
 //!
-//! The modules beside this one are the shard's verbs: `command`, `receive` (datagrams), `rtp`, `rtcp`, `transport`
-//! (ICE, DTLS, SCTP), `tracks`, `targets` (layers and key frames), `timeout`, `flush`, `report` (statistics).
+//! The modules beside this one are the shard's verbs: `command`, `receive` (datagrams), `rtp`, `rtcp`, `relay` (other shards), `transport`
+//! (ICE, DTLS, SCTP), `tracks`, `targets` (layers and key frames), `fill` (silence), `timeout`, `flush`, `report`
+//! (statistics).
 
 mod command;
+mod fill;
 mod flush;
 mod receive;
+mod relay;
 mod report;
 mod rtcp;
 mod rtp;

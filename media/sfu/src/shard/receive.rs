@@ -3,7 +3,7 @@
 use super::Shard;
 use crate::demux::local_ufrag;
 use crate::ids::TransportId;
-use crate::path::Path;
+use crate::path::{Path, Proto};
 use crate::stats::DropReason;
 use bedrud_rtp::{PacketKind, classify};
 use std::time::Instant;
@@ -11,6 +11,9 @@ use std::time::Instant;
 impl Shard {
     pub(super) fn on_datagram(&mut self, now: Instant, path: Path, datagram: &mut [u8]) {
         match classify(datagram) {
+            PacketKind::Stun | PacketKind::Dtls if path.proto == Proto::Relay => {
+                self.drop_packet(DropReason::Malformed);
+            }
             PacketKind::Stun => self.on_stun(now, path, datagram),
             PacketKind::Dtls => match self.addresses.get(path.proto, path.remote) {
                 Some(id) => self.feed_transport(now, id, path, datagram),

@@ -131,7 +131,7 @@ impl Shard {
 
     /// Fits the video tracks of a subscriber into its budget.
     pub(super) fn allocate(&mut self, now: Instant, id: TransportId) {
-        let Some(peer) = self.peers.get(id) else { return };
+        let Some(peer) = self.peers.get(id).filter(|p| !p.relay) else { return };
         let mut keys = std::mem::take(&mut self.scratch.keys);
         let mut wants = std::mem::take(&mut self.scratch.wants);
         let mut allowed = std::mem::take(&mut self.scratch.allowed);

@@ -41,13 +41,14 @@ impl Shard {
             self.emit(Event::Closed { id, reason: CloseReason::TimedOut });
             return;
         }
-        if peer.transport.poll_deadline().is_some_and(|t| t <= now) {
+        if !peer.relay && peer.transport.poll_deadline().is_some_and(|t| t <= now) {
             peer.transport.handle_timeout(now);
             self.after_transport(now, id, None);
         }
         self.run_nacks(now, id);
         self.run_key_frame_requests(now, id);
         self.run_twcc(now, id);
+        self.run_fillers(now, id);
         if self.peers.get(id).is_some_and(|p| p.tick_due.is_some_and(|t| t <= now)) {
             self.tick(now, id);
         }

@@ -123,6 +123,7 @@ impl Shard {
         up.muted = muted;
         up.meter.silence();
         self.retarget(now, key);
+        self.fill_muted(now, key);
     }
 
     fn random_start(&mut self) -> StartValues {
@@ -173,6 +174,7 @@ impl Shard {
         self.arm_stats(now);
         self.wake(now, transport);
         self.retarget_one(now, key);
+        self.fill_fresh(now, key);
     }
 
     pub(super) fn set_down_track(&mut self, now: Instant, id: DownTrackId, settings: DownTrackSettings) {
@@ -195,6 +197,7 @@ impl Shard {
         peer.downs.retain(|k| *k != key);
         peer.down_ssrcs.retain(|_, k| *k != key);
         peer.queue.retain(|q| q.down != key);
+        peer.fills.retain(|f| f.down != key);
         let (media, rtx) = down.retire();
         if let Some(media) = media {
             peer.retired.insert(down.ssrc, media);

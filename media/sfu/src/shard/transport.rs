@@ -204,8 +204,8 @@ fn selected(path: &Path) -> SelectedPath {
     SelectedPath { tcp: path.is_tcp(), remote: path.remote }
 }
 
-#[cfg(any(test, feature = "test-util"))]
 impl Shard {
+    /// Connects an open transport without a handshake.
     pub(crate) fn install(&mut self, now: Instant, id: TransportId, path: Path, srtp: Srtp) -> bool {
         let Some(peer) = self.peers.get_mut(id) else { return false };
         peer.srtp = Some(srtp);
@@ -217,7 +217,10 @@ impl Shard {
         self.retarget_downs(now, id);
         true
     }
+}
 
+#[cfg(any(test, feature = "test-util"))]
+impl Shard {
     pub(crate) fn table_capacity(&self) -> usize {
         self.peers.places()
             + self.ups.capacity()

@@ -93,6 +93,15 @@ mod tests {
     }
 
     #[test]
+    fn sounds_that_fill_little_of_an_interval_are_not_speech() {
+        let mut m = AudioMeter::default();
+        for level in [5, 5, 5, 90, 90, 90, 90, 90, 90, 90] {
+            m.on_packet(level, 35);
+        }
+        assert_eq!(m.take(UpTrackId(1)).unwrap().level, 127);
+    }
+
+    #[test]
     fn a_stopped_track_is_reported_silent_once() {
         let mut m = AudioMeter::default();
         m.on_packet(10, 35);

@@ -235,6 +235,9 @@ impl Network {
             payload_types: Self::payload_types(),
             settings: DownTrackSettings { paused: false, max_spatial: 2, max_temporal: 3, may_pause: true },
             strip_trailer: false,
+            frame_trailer: bytes::Bytes::new(),
+            announce: false,
+            playout_delay: None,
         }));
     }
 

@@ -52,6 +52,7 @@ pub fn extensions() -> ExtensionMap {
     map.set(Extension::AudioLevel, 5);
     map.set(Extension::AbsSendTime, 6);
     map.set(Extension::DependencyDescriptor, 7);
+    map.set(Extension::PlayoutDelay, 8);
     map
 }
 
@@ -90,6 +91,9 @@ pub fn audio_down(slot: u32, source: UpTrackId) -> DownTrackConfig {
         payload_types: vec![publisher::audio_pt(111, bedrud_rtp::Codec::Opus, true)],
         settings: DownTrackSettings { paused: false, max_spatial: 0, max_temporal: 0, may_pause: true },
         strip_trailer: false,
+        frame_trailer: bytes::Bytes::new(),
+        announce: false,
+        playout_delay: None,
     }
 }
 
@@ -113,6 +117,8 @@ pub struct World {
     pub delay: Duration,
     pub rng: Lcg,
     batch: SendBatch,
+    /// For other shards.
+    pub relayed: Vec<(Path, Vec<u8>)>,
     up: VecDeque<(Instant, Path, Vec<u8>)>,
     down: VecDeque<(Instant, Path, Vec<u8>)>,
 }
@@ -142,6 +148,7 @@ impl World {
             delay: Duration::from_millis(15),
             rng: Lcg(seed),
             batch: SendBatch::default(),
+            relayed: Vec::new(),
             up: VecDeque::new(),
             down: VecDeque::new(),
         }
@@ -151,9 +158,14 @@ impl World {
         self.shard.handle_command(self.now, command);
     }
 
+    /// A transport of this shard.
+    fn tid(&self, slot: u32) -> TransportId {
+        TransportId { shard: self.shard.config().shard, ..tid(slot) }
+    }
+
     /// Opens transport `slot` and connects it; returns the client's contexts.
     pub fn connect(&mut self, slot: u32) -> (SrtpSender, SrtpReceiver) {
-        let id = tid(slot);
+        let id = self.tid(slot);
         let local_ice = IceCredentials { ufrag: id.ufrag(slot), pwd: "p".repeat(24) };
         self.command(Command::OpenTransport { id, local_ice });
         self.command(Command::SetExtensions { id, map: extensions() });
@@ -194,14 +206,26 @@ impl World {
         pts: Vec<PayloadType>,
         rtx: bool,
     ) -> DownTrackId {
+        self.subscribe_as(slot, source, pts, rtx, |_| {})
+    }
+
+    /// As [`World::subscribe`], with the subscription changed by `adjust`.
+    pub fn subscribe_as(
+        &mut self,
+        slot: u32,
+        source: UpTrackId,
+        pts: Vec<PayloadType>,
+        rtx: bool,
+        adjust: impl FnOnce(&mut DownTrackConfig),
+    ) -> DownTrackId {
         let (tx, rx) = self.connect(slot);
         let id = DownTrackId(u64::from(slot) + 5000);
         let ssrc = 0x1000_0000 + slot;
         let rtx_ssrc = rtx.then_some(0x2000_0000 + slot);
         self.subscribers.push(Subscriber::new(slot, tx, rx, ssrc, rtx_ssrc));
-        self.command(Command::AddDownTrack(DownTrackConfig {
+        let mut config = DownTrackConfig {
             id,
-            transport: tid(slot),
+            transport: self.tid(slot),
             source,
             mid: bedrud_rtp::Mid::new("d0").unwrap(),
             ssrc,
@@ -210,7 +234,12 @@ impl World {
             payload_types: pts,
             settings: DownTrackSettings { paused: false, max_spatial: 2, max_temporal: 3, may_pause: true },
             strip_trailer: false,
-        }));
+            frame_trailer: bytes::Bytes::new(),
+            announce: false,
+            playout_delay: None,
+        };
+        adjust(&mut config);
+        self.command(Command::AddDownTrack(config));
         id
     }
 
@@ -284,6 +313,10 @@ impl World {
         self.shard.flush(self.now, &mut self.batch);
         for run in self.batch.runs() {
             for segment in run.segments() {
+                if run.path.relay_shard().is_some() {
+                    self.relayed.push((run.path.reversed(), segment.to_vec()));
+                    continue;
+                }
                 if self.rng.chance(self.down_loss) {
                     continue;
                 }

@@ -4,7 +4,7 @@ use super::{extensions, path};
 use bedrud_rtp::receive::{ReceiveStats, TwccRecorder, extend_seq};
 use bedrud_rtp::rtcp::{self, RtcpPacket, SenderInfo};
 use bedrud_rtp::sniff::Vp8Descriptor;
-use bedrud_rtp::{HeaderExtensions, SrtpReceiver, SrtpSender};
+use bedrud_rtp::{HeaderExtensions, PlayoutDelay, SrtpReceiver, SrtpSender};
 use bedrud_sfu::Path;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -19,6 +19,8 @@ pub struct Rx {
     pub vp8: Option<Vp8Descriptor>,
     /// Dependency descriptor.
     pub dd: Option<Vec<u8>>,
+    pub playout: Option<PlayoutDelay>,
+    pub level: Option<u8>,
     pub repaired: bool,
     pub at: u64,
     pub empty: bool,
@@ -143,6 +145,8 @@ impl Subscriber {
             payload,
             vp8,
             dd: ext.dependency_descriptor(plain).map(<[u8]>::to_vec),
+            playout: ext.playout_delay,
+            level: ext.audio_level.map(|l| l.level),
             repaired,
             at: ms,
         };

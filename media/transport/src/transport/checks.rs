@@ -16,7 +16,7 @@ const SELF_PRIORITY: u32 = 1_853_817_087;
 
 const fn protocol(proto: Proto) -> Protocol {
     match proto {
-        Proto::Udp => Protocol::Udp,
+        Proto::Udp | Proto::Relay => Protocol::Udp,
         Proto::Tcp => Protocol::Tcp,
     }
 }

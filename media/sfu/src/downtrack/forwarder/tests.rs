@@ -1,4 +1,5 @@
 use super::*;
+use crate::upstream::frame::Frame;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
