@@ -1,5 +1,6 @@
 // Firefox with Chromium in one room: audio, VP8 and data, in both topologies.
 import { after, before, test } from 'node:test';
+import assert from 'node:assert/strict';
 import { chromium, firefox } from './lib/browser.mjs';
 import { SdkClient, servePage } from './lib/sdkpage.mjs';
 import { startLivekit } from './lib/server.mjs';
@@ -41,6 +42,12 @@ for (const singlePeerConnection of [true, false]) {
     await c.until('data from firefox', 'messages', [], (m) => m.some((x) => x.text === 'from firefox'));
     await c.call('send', 'from chromium', { reliable: true });
     await f.until('data from chromium', 'messages', [], (m) => m.some((x) => x.text === 'from chromium'));
+    // Tracks that come and go get the sections of those that went.
+    await f.call('churn', 12);
+    const sections = await f.call('sections');
+    assert.ok(Math.max(...sections) <= 12, `sections after 12 more tracks: ${sections}`);
+    await f.call('publishCanvas', 320, 240, 'screen_share');
+    await c.seesVideo('fox', 'screen_share', { exact: 320 });
     await f.call('setMicrophone', false);
     await c.until('the mute', 'tracks', ['fox'], (t) => t.some((x) => x.source === 'microphone' && x.muted));
     await f.call('disconnect');
