@@ -1,49 +1,35 @@
 // LiveKit's own agents framework works for our rooms: workers register, get jobs, join, and end.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { before, test } from 'node:test';
 import { AgentDispatchClient, RoomAgentDispatch, RoomConfiguration, RoomServiceClient, AccessToken } from 'livekit-server-sdk';
 import { AgentWorker } from './lib/agentworker.mjs';
-import { chromium } from './lib/browser.mjs';
-import { SdkClient, servePage } from './lib/sdkpage.mjs';
-import { startLivekit } from './lib/server.mjs';
+import { fixture } from './lib/fixture.mjs';
 import { devKeys, token } from './lib/token.mjs';
 import { until } from './lib/until.mjs';
 
 const AGENT = 4;
 const RUNNING = 1;
 
-let server;
-let page;
-let browser;
+const on = fixture({ browsers: { browser: { toneHz: 660 } } });
 let rooms;
 let dispatches;
-before(async () => {
-  [server, page, browser] = await Promise.all([startLivekit(), servePage(), chromium({ toneHz: 660 })]);
-  rooms = new RoomServiceClient(server.url, devKeys.key, devKeys.secret);
-  dispatches = new AgentDispatchClient(server.url, devKeys.key, devKeys.secret);
-});
-after(async () => {
-  await browser?.close();
-  await page?.close();
-  await server?.stop();
+before(() => {
+  rooms = new RoomServiceClient(on.server.url, devKeys.key, devKeys.secret);
+  dispatches = new AgentDispatchClient(on.server.url, devKeys.key, devKeys.secret);
 });
 
 /** Runs with workers that are gone afterwards whatever happens. */
 async function withWorkers(options, run) {
   const workers = [];
   try {
-    for (const o of options) workers.push(await AgentWorker.start(o.url ?? server.ws, o));
+    for (const o of options) workers.push(await AgentWorker.start(o.url ?? on.server.ws, o));
     await run(...workers);
   } finally {
     await Promise.all(workers.map((w) => w.kill()));
   }
 }
 
-async function enter(room, identity = 'ada', jwt) {
-  const web = await SdkClient.open(browser, page.url);
-  await web.call('connect', server.ws, jwt ?? await token(identity, room));
-  return web;
-}
+const enter = (room, jwt) => on.join('ada', room, { jwt });
 
 /** Sends a word until the agent has sent it back; it may not be subscribed to data yet. */
 async function echoes(web, identity, word) {
@@ -55,8 +41,8 @@ async function echoes(web, identity, word) {
 }
 
 test('a worker without a name joins a new room, speaks, answers data and counts as an agent', async () => {
-  const prefix = server.external ? '' : '/livekit';
-  await withWorkers([{ url: server.ws + prefix }], async (worker) => {
+  const prefix = on.server.external ? '' : '/livekit';
+  await withWorkers([{ url: on.server.ws + prefix }], async (worker) => {
     const web = await enter('agents-auto');
     try {
       const job = await worker.saw('job', (e) => e.room === 'agents-auto');
@@ -109,7 +95,7 @@ test('agents named in a token come with whoever opens the room', { skip: Boolean
     const t = new AccessToken(devKeys.key, devKeys.secret, { identity: 'ada' });
     t.addGrant({ roomJoin: true, room: 'agents-token' });
     t.roomConfig = new RoomConfiguration({ agents: [new RoomAgentDispatch({ agentName: 'concierge', metadata: 'by token' })] });
-    const web = await enter('agents-token', 'ada', await t.toJwt());
+    const web = await enter('agents-token', await t.toJwt());
     try {
       const job = await worker.saw('job', (e) => e.room === 'agents-token');
       assert.equal(job.metadata, 'by token');

@@ -1,29 +1,21 @@
 // Two people meet in the embedded web app: account, room, guest by link; then the server dies and comes back.
-import { after, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { AppClient } from './lib/appclient.mjs';
-import { chromium } from './lib/browser.mjs';
+import { fixture } from './lib/fixture.mjs';
 import { outDir, startPlatform } from './lib/server.mjs';
 
 const PASSWORD = 'correct horse battery staple';
 
 describe('a meeting in the web app', () => {
-  let server;
-  let left;
-  let right;
+  // Two browsers, so that each has a microphone of its own.
+  const on = fixture({ start: startPlatform, page: null, browsers: { left: { toneHz: 660 }, right: { toneHz: 1200 } } });
   let ada;
   let ben;
   before(async () => {
-    // Two browsers, so that each has a microphone of its own.
-    [server, left, right] = await Promise.all([startPlatform(), chromium({ toneHz: 660 }), chromium({ toneHz: 1200 })]);
-    ada = await AppClient.open(left, server.url);
-    ben = await AppClient.open(right, server.url);
-  });
-  after(async () => {
-    await left?.close();
-    await right?.close();
-    await server?.stop();
+    ada = await AppClient.open(on.left, on.server.url);
+    ben = await AppClient.open(on.right, on.server.url);
   });
 
   test('an account, a room and a guest by link', async () => {
@@ -90,14 +82,14 @@ describe('a meeting in the web app', () => {
   });
 
   test('a killed server comes back with accounts, rooms and everybody in the call', async () => {
-    await server.kill('SIGKILL');
+    await on.server.kill('SIGKILL');
     await ada.shown('connection-banner', 30_000);
-    await server.start();
+    await on.server.start();
     for (const [person, other] of [[ada, 'Ben'], [ben, 'Ada']]) {
       await person.until('the call to be back', () => person.page.evaluate(() => window.__bedrudRoom?.state === 'connected'), { timeout: 60_000 });
       await person.seesMoving(other);
     }
-    const again = await AppClient.open(right, server.url, { context: await right.createBrowserContext() });
+    const again = await AppClient.open(on.right, on.server.url, { context: await on.right.createBrowserContext() });
     await again.go('/auth/login');
     await again.type('email', 'ada@example.com');
     await again.type('password', PASSWORD);

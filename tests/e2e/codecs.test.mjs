@@ -1,24 +1,10 @@
 // Backup codecs: livekit-client publishes VP9 with VP8 behind it, and somebody cannot decode VP9.
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { chromium } from './lib/browser.mjs';
-import { SdkClient, servePage } from './lib/sdkpage.mjs';
-import { startLivekit } from './lib/server.mjs';
+import { fixture } from './lib/fixture.mjs';
 import { token } from './lib/token.mjs';
 
-let server;
-let page;
-let browser;
-before(async () => {
-  server = await startLivekit();
-  page = await servePage();
-  browser = await chromium({ udp: true, toneHz: 660 });
-});
-after(async () => {
-  await browser?.close();
-  await page?.close();
-  await server?.stop();
-});
+const on = fixture({ browsers: { browser: { toneHz: 660 } } });
 
 /** Takes a video codec away from the browser of a page: it neither offers nor accepts it. */
 function lack(client, codec) {
@@ -48,15 +34,13 @@ for (const [name, singlePeerConnection] of [['one peer connection', true], ['two
   test(`${name}: who cannot decode VP9 gets VP8, and a small room changes over to it`, async () => {
     const room = `codecs-${singlePeerConnection}`;
     const options = { room: { singlePeerConnection } };
-    const [alice, bob, old] = [await SdkClient.open(browser, page.url), await SdkClient.open(browser, page.url), await SdkClient.open(browser, page.url)];
+    const [alice, bob, old] = [await on.join('alice', room, { options }), await on.join('bob', room, { options }), await on.open()];
     await lack(old, 'VP9');
-    await alice.call('connect', server.ws, await token('alice', room), options);
-    await bob.call('connect', server.ws, await token('bob', room), options);
     await alice.call('publishCamera', {}, { videoCodec: 'vp9', backupCodec: { codec: 'vp8' } });
     await bob.seesVideo('alice');
     await bob.until('VP9', 'video', ['alice', 'camera'], (v) => v?.codec === 'video/VP9');
 
-    await old.call('connect', server.ws, await token('old', room), options);
+    await old.call('connect', on.server.ws, await token('old', room), options);
     const seen = await old.seesVideo('alice');
     assert.equal(seen.codec, 'video/VP8');
     await bob.until('the change to VP8', 'video', ['alice', 'camera'], (v) => v?.codec === 'video/VP8');

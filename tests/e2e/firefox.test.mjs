@@ -1,33 +1,18 @@
 // Firefox with Chromium in one room: audio, VP8 and data, in both topologies.
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { chromium, firefox } from './lib/browser.mjs';
-import { SdkClient, servePage } from './lib/sdkpage.mjs';
-import { startLivekit } from './lib/server.mjs';
+import { firefox } from './lib/browser.mjs';
+import { fixture } from './lib/fixture.mjs';
 import { token } from './lib/token.mjs';
 
-let server;
-let page;
-let fox;
-let chrome;
-before(async () => {
-  [server, page, fox, chrome] = await Promise.all([startLivekit(), servePage(), firefox(), chromium({ toneHz: 660 })]);
-});
-after(async () => {
-  await fox?.close();
-  await chrome?.close();
-  await page?.close();
-  await server?.stop();
-});
+const on = fixture({ browsers: { fox: firefox, chrome: { toneHz: 660 } } });
 
 for (const singlePeerConnection of [true, false]) {
   test(`firefox and chromium talk (${singlePeerConnection ? 'one' : 'two'} peer connections)`, async () => {
     const room = `firefox-${singlePeerConnection}`;
     const options = { room: { singlePeerConnection } };
-    const f = await SdkClient.open(fox, page.url);
-    const c = await SdkClient.open(chrome, page.url);
-    await f.call('connect', server.ws, await token('fox', room), options);
-    await c.call('connect', server.ws, await token('chrome', room), options);
+    const f = await on.join('fox', room, { options, browser: on.fox });
+    const c = await on.join('chrome', room, { options, browser: on.chrome });
     await f.call('publishMicrophone'); // its fake microphone hums at 1 kHz
     await f.call('publishCanvas', 640, 360, 'camera');
     await c.call('publishMicrophone');
@@ -59,15 +44,14 @@ for (const singlePeerConnection of [true, false]) {
 
 test('firefox publishes by WHIP and plays by WHEP', async () => {
   const room = 'firefox-one-shot';
-  const c = await SdkClient.open(chrome, page.url);
-  await c.call('connect', server.ws, await token('chrome', room));
-  const studio = await SdkClient.open(fox, `${page.url}one_shot`);
-  await studio.call('publish', `${server.url}/whip/v1`, await token('fox', room), { microphone: true, rids: ['l', 'h'], width: 640, height: 360 });
+  const c = await on.join('chrome', room, { browser: on.chrome });
+  const studio = await on.open({ browser: on.fox, path: 'one_shot' });
+  await studio.call('publish', `${on.server.url}/whip/v1`, await token('fox', room), { microphone: true, rids: ['l', 'h'], width: 640, height: 360 });
   await c.seesVideo('fox', 'camera', { exact: 640 });
   await c.hears('fox', 1000);
   await c.call('publishCanvas', 800, 600, 'camera');
-  const player = await SdkClient.open(fox, `${page.url}one_shot`);
-  await player.call('play', `${server.url}/whep/v1?participant=chrome`, await token('viewer', room));
+  const player = await on.open({ browser: on.fox, path: 'one_shot' });
+  await player.call('play', `${on.server.url}/whep/v1?participant=chrome`, await token('viewer', room));
   const first = await player.until('a picture', 'video', [], (v) => v.width === 800 && v.frames > 0);
   await player.until('a moving picture', 'video', [], (v) => v.frames > first.frames + 10);
   await Promise.all([c.close(), studio.close(), player.close()]);

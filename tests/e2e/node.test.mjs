@@ -1,34 +1,21 @@
 // The Node SDK, which shares its native core with the SDKs for agents, and a browser in one room.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import { dispose } from '@livekit/rtc-node';
-import { chromium } from './lib/browser.mjs';
+import { fixture } from './lib/fixture.mjs';
 import { NodeClient } from './lib/node.mjs';
-import { SdkClient, servePage } from './lib/sdkpage.mjs';
-import { startLivekit } from './lib/server.mjs';
 import { token } from './lib/token.mjs';
 import { until } from './lib/until.mjs';
 
 const MEGABYTE = 1 << 20;
 
-let server;
-let page;
-let browser;
-before(async () => {
-  [server, page, browser] = await Promise.all([startLivekit(), servePage(), chromium({ toneHz: 660 })]);
-});
-after(async () => {
-  await browser?.close();
-  await page?.close();
-  await server?.stop();
-  await dispose();
-});
+const on = fixture({ browsers: { browser: { toneHz: 660 } } });
+after(dispose);
 
 async function pair(room) {
-  const node = await NodeClient.join(server.ws, await token('node', room));
-  const web = await SdkClient.open(browser, page.url);
-  await web.call('connect', server.ws, await token('web', room, { canUpdateOwnMetadata: true }));
+  const node = await NodeClient.join(on.server.ws, await token('node', room));
+  const web = await on.join('web', room, { grant: { canUpdateOwnMetadata: true } });
   await until('node to see the browser', () => node.room.remoteParticipants.has('web'));
   return { node, web, close: () => Promise.all([node.leave(), web.close()]) };
 }
@@ -97,9 +84,8 @@ test('attributes, metadata and names reach the others at once', async () => {
 test('two hundred tracks that come and go leave descriptions as short as they were', async () => {
   const { node, web, close } = await pair('node-churn');
   for (const singlePeerConnection of [true, false]) {
-    const churn = await SdkClient.open(browser, page.url);
     const identity = `churn-${singlePeerConnection}`;
-    await churn.call('connect', server.ws, await token(identity, 'node-churn'), { room: { singlePeerConnection } });
+    const churn = await on.join(identity, 'node-churn', { options: { room: { singlePeerConnection } } });
     for (let round = 0; round < 10; round++) await churn.call('churn', 10);
     const sections = await churn.call('sections');
     // Data, and for each kind the section in use and the one that is being given back; one connection also receives on some.

@@ -1,31 +1,18 @@
 // A browser and the Python SDK in one room: audio, video and data both ways.
-import { after, before, test } from 'node:test';
-import { chromium } from './lib/browser.mjs';
+import { test } from 'node:test';
+import { fixture } from './lib/fixture.mjs';
 import { PythonClient } from './lib/python.mjs';
-import { SdkClient, servePage } from './lib/sdkpage.mjs';
-import { startLivekit } from './lib/server.mjs';
 import { token } from './lib/token.mjs';
 
-let server;
-let page;
-let browser;
-before(async () => {
-  [server, page, browser] = await Promise.all([startLivekit(), servePage(), chromium({ toneHz: 660 })]);
-});
-after(async () => {
-  await browser?.close();
-  await page?.close();
-  await server?.stop();
-});
+const on = fixture({ browsers: { browser: { toneHz: 660 } } });
 
 for (const mode of ['single', 'dual']) {
   test(`python (${mode} peer connection) and a browser exchange audio, video and data`, async () => {
     const room = `python-${mode}`;
-    const web = await SdkClient.open(browser, page.url);
-    await web.call('connect', server.ws, await token('web', room));
+    const web = await on.join('web', room);
     await web.call('publishMicrophone');
     await web.call('publishCamera');
-    const py = new PythonClient(server.ws, await token('py', room), { hz: 880, mode });
+    const py = new PythonClient(on.server.ws, await token('py', room), { hz: 880, mode });
     try {
       await py.saw('published');
       await web.seesVideo('py', 'camera', { exact: 640 });

@@ -1,28 +1,14 @@
 // Pulling the cable: the signal socket dies, the server restarts, the network changes.
-import { after, before, test } from 'node:test';
-import { chromium } from './lib/browser.mjs';
+import { test } from 'node:test';
+import { fixture } from './lib/fixture.mjs';
 import { PythonClient } from './lib/python.mjs';
-import { SdkClient, servePage } from './lib/sdkpage.mjs';
-import { startLivekit } from './lib/server.mjs';
 import { token } from './lib/token.mjs';
 
-let server;
-let page;
-let browser;
-before(async () => {
-  [server, page, browser] = await Promise.all([startLivekit(), servePage(), chromium({ toneHz: 660 })]);
-});
-after(async () => {
-  await browser?.close();
-  await page?.close();
-  await server?.stop();
-});
+const on = fixture({ browsers: { browser: { toneHz: 660 } } });
 
 async function call(room, options = {}) {
-  const alice = await SdkClient.open(browser, page.url);
-  const bob = await SdkClient.open(browser, page.url);
-  await alice.call('connect', server.ws, await token('alice', room), options);
-  await bob.call('connect', server.ws, await token('bob', room), options);
+  const alice = await on.join('alice', room, { options });
+  const bob = await on.join('bob', room, { options });
   await alice.call('publishCanvas', 640, 360, 'camera');
   await bob.call('publishTone', 1200);
   await bob.seesVideo('alice');
@@ -60,10 +46,8 @@ for (const singlePeerConnection of [true, false]) {
 }
 
 test('the same identity joining again replaces the old session', async () => {
-  const first = await SdkClient.open(browser, page.url);
-  const second = await SdkClient.open(browser, page.url);
-  await first.call('connect', server.ws, await token('twin', 'twins'));
-  await second.call('connect', server.ws, await token('twin', 'twins'));
+  const first = await on.join('twin', 'twins');
+  const second = await on.join('twin', 'twins');
   await first.until('the first to be sent away', 'events', [], (e) => e.some((x) => x.includes('disconnected:2')));
   await second.until('the second to stay', 'isConnected', [], (c) => c);
   await first.close();
@@ -72,12 +56,12 @@ test('the same identity joining again replaces the old session', async () => {
 
 test('killing the server and starting it again brings every client back', { skip: process.env.E2E_LIVEKIT_URL ? 'needs our own process' : false }, async () => {
   const { alice, bob } = await call('reborn');
-  const py = new PythonClient(server.ws, await token('py', 'reborn'), { hz: 880 });
+  const py = new PythonClient(on.server.ws, await token('py', 'reborn'), { hz: 880 });
   await py.saw('published');
   await bob.hears('py', 880);
-  await server.kill('SIGKILL');
+  await on.server.kill('SIGKILL');
   await bob.until('the loss to be noticed', 'isConnected', [], (c) => !c, { timeout: 30_000 });
-  await server.start();
+  await on.server.start();
   for (const client of [alice, bob]) {
     await client.until('a client to be back', 'isConnected', [], (c) => c, { timeout: 60_000 });
   }

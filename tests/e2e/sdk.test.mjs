@@ -1,21 +1,7 @@
 // Two unmodified livekit-client participants in Chromium, in every topology and over every path.
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { chromium } from './lib/browser.mjs';
-import { SdkClient, servePage } from './lib/sdkpage.mjs';
-import { startLivekit } from './lib/server.mjs';
-import { token } from './lib/token.mjs';
-
-let server;
-let page;
-before(async () => {
-  server = await startLivekit();
-  page = await servePage();
-});
-after(async () => {
-  await page?.close();
-  await server?.stop();
-});
+import { fixture } from './lib/fixture.mjs';
 
 const modes = [
   { name: 'one peer connection', options: { singlePeerConnection: true }, connections: 1 },
@@ -28,22 +14,16 @@ const paths = [
 
 for (const path of paths) {
   describe(`over ${path.name}`, () => {
-    let browser;
-    before(async () => {
-      browser = await chromium({ udp: path.udp, toneHz: 660 });
-    });
-    after(() => browser?.close());
+    const on = fixture({ browsers: { browser: { udp: path.udp, toneHz: 660 } } });
 
     for (const mode of modes) {
       test(`${mode.name}: media, data, mute, screen share and leave`, async () => {
         const room = `room-${path.protocol}-${mode.connections}`;
-        const alice = await SdkClient.open(browser, page.url);
-        const bob = await SdkClient.open(browser, page.url);
         const options = { room: mode.options };
-        await alice.call('connect', server.ws, await token('alice', room), options);
+        const alice = await on.join('alice', room, { options });
         await alice.call('publishCamera');
         await alice.call('publishMicrophone');
-        await bob.call('connect', server.ws, await token('bob', room), options);
+        const bob = await on.join('bob', room, { options });
         await bob.call('publishTone', 1200);
 
         const seen = await bob.seesVideo('alice', 'camera', { exact: 1280 });
@@ -82,20 +62,14 @@ for (const path of paths) {
 }
 
 describe('simulcast', () => {
-  let browser;
-  before(async () => {
-    browser = await chromium();
-  });
-  after(() => browser?.close());
+  const on = fixture();
 
   for (const mode of modes) {
     test(`${mode.name}: a subscriber chooses the layer`, async () => {
       const room = `layers-${mode.connections}`;
-      const alice = await SdkClient.open(browser, page.url);
-      const bob = await SdkClient.open(browser, page.url);
       const options = { room: mode.options };
-      await alice.call('connect', server.ws, await token('alice', room), options);
-      await bob.call('connect', server.ws, await token('bob', room), options);
+      const alice = await on.join('alice', room, { options });
+      const bob = await on.join('bob', room, { options });
       await alice.call('publishCamera');
       await bob.seesVideo('alice', 'camera', { exact: 1280 });
       await bob.call('setQuality', 'alice', 0);

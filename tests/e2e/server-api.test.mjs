@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { dispose, RoomEvent } from '@livekit/rtc-node';
 import { AccessToken, DataPacket_Kind, EgressClient, IngressClient, RoomServiceClient, SipClient, TrackSource, TwirpError } from 'livekit-server-sdk';
 import { NodeClient } from './lib/node.mjs';
-import { python } from './lib/python.mjs';
+import { python, tidy } from './lib/python.mjs';
 import { startLivekit } from './lib/server.mjs';
 import { devKeys, token } from './lib/token.mjs';
 import { until } from './lib/until.mjs';
@@ -168,7 +168,7 @@ test('the python server sdk calls every verb', async () => {
   const target = await joined('target', 'api-python');
   const publication = await target.publishTone(700);
   const script = path.join(path.dirname(fileURLToPath(import.meta.url)), 'py/server_api.py');
-  const env = { ...process.env, LIVEKIT_URL: server.url, LIVEKIT_API_KEY: devKeys.key, LIVEKIT_API_SECRET: devKeys.secret, PYTHONDONTWRITEBYTECODE: '1' };
+  const env = { ...tidy, LIVEKIT_URL: server.url, LIVEKIT_API_KEY: devKeys.key, LIVEKIT_API_SECRET: devKeys.secret };
   const { stdout } = await promisify(execFile)(python, [script, 'api-python', 'target', publication.sid], { env, timeout: 60_000 });
   assert.match(stdout, /all verbs answered/);
   await saw(target, RoomEvent.Disconnected);

@@ -1,22 +1,9 @@
 // VP9 and AV1 as livekit-client publishes them by default: all spatial layers in one stream.
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { chromium } from './lib/browser.mjs';
-import { SdkClient, servePage } from './lib/sdkpage.mjs';
-import { startLivekit } from './lib/server.mjs';
-import { token } from './lib/token.mjs';
+import { fixture } from './lib/fixture.mjs';
 
-let server;
-let page;
-let browser;
-before(async () => {
-  [server, page, browser] = await Promise.all([startLivekit(), servePage(), chromium()]);
-});
-after(async () => {
-  await browser?.close();
-  await page?.close();
-  await server?.stop();
-});
+const on = fixture();
 
 const LOW = 0;
 const MEDIUM = 1;
@@ -29,10 +16,7 @@ for (const codec of ['vp9', 'av1']) {
       test(`${singlePeerConnection ? 'one peer connection' : 'two peer connections'}: every subscriber gets the layer it asks for`, async () => {
         const room = `svc-${codec}-${singlePeerConnection}`;
         const options = { room: { singlePeerConnection } };
-        const [alice, bob, carol] = await Promise.all([1, 2, 3].map(() => SdkClient.open(browser, page.url)));
-        for (const [client, name] of [[alice, 'alice'], [bob, 'bob'], [carol, 'carol']]) {
-          await client.call('connect', server.ws, await token(name, room), options);
-        }
+        const [alice, bob, carol] = await Promise.all(['alice', 'bob', 'carol'].map((name) => on.join(name, room, { options })));
         await alice.call('publishCamera', {}, { videoCodec: codec, backupCodec: false });
         const wide = { exact: width[HIGH] };
         const seen = await bob.seesVideo('alice', 'camera', wide);

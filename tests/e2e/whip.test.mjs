@@ -1,37 +1,22 @@
 // WHIP and WHEP with independent stacks: aiortc, and a browser page without any SDK.
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { chromium } from './lib/browser.mjs';
+import { fixture } from './lib/fixture.mjs';
 import { AiortcClient, PythonClient } from './lib/python.mjs';
-import { SdkClient, servePage } from './lib/sdkpage.mjs';
-import { startLivekit } from './lib/server.mjs';
 import { token } from './lib/token.mjs';
 import { RoomServiceClient } from 'livekit-server-sdk';
 
-let server;
-let page;
-let browser;
-before(async () => {
-  [server, page, browser] = await Promise.all([startLivekit(), servePage(), chromium({ toneHz: 660 })]);
-});
-after(async () => {
-  await browser?.close();
-  await page?.close();
-  await server?.stop();
-});
+const on = fixture({ browsers: { browser: { toneHz: 660 } } });
 
 // LiveKit's own server has no WHEP.
 const ours = !process.env.E2E_LIVEKIT_URL;
-const whip = () => `${server.url}/whip/v1`;
-const whep = (query = '') => `${server.url}/whep/v1${query}`;
-const plainPage = () => SdkClient.open(browser, `${page.url}one_shot`);
+const whip = () => `${on.server.url}/whip/v1`;
+const whep = (query = '') => `${on.server.url}/whep/v1${query}`;
+const plainPage = (browser) => on.open({ browser, path: 'one_shot' });
 
 /** An SDK participant in a browser. */
-async function sdk(identity, room) {
-  const client = await SdkClient.open(browser, page.url);
-  await client.call('connect', server.ws, await token(identity, room));
-  return client;
-}
+const sdk = (identity, room) => on.join(identity, room);
 
 /** What a page without SDK plays: a moving picture of this width, and a tone. */
 async function plays(player, { width, hz, timeout }) {
@@ -111,7 +96,7 @@ describe('WHIP', () => {
 
   test('the server mutes and removes a WHIP publisher', async () => {
     const room = 'whip-moderated';
-    const api = new RoomServiceClient(server.url, 'devkey', 'secret');
+    const api = new RoomServiceClient(on.server.url, 'devkey', 'secret');
     const web = await sdk('web', room);
     const publisher = await plainPage();
     await publisher.call('publish', whip(), await token('page', room), { hz: 1200 });
@@ -132,7 +117,7 @@ describe('WHIP', () => {
 describe('WHEP', { skip: !ours && 'not part of the other server' }, () => {
   test('a page and aiortc play what the Python SDK publishes', async () => {
     const room = 'whep-python';
-    const py = new PythonClient(server.ws, await token('py', room), { hz: 880 });
+    const py = new PythonClient(on.server.ws, await token('py', room), { hz: 880 });
     const player = await plainPage();
     let aiortc;
     try {
@@ -176,7 +161,7 @@ describe('WHEP', { skip: !ours && 'not part of the other server' }, () => {
     const room = 'one-shot-tcp';
     const walled = await chromium({ udp: false });
     try {
-      const [studio, player] = await Promise.all([SdkClient.open(walled, `${page.url}one_shot`), SdkClient.open(walled, `${page.url}one_shot`)]);
+      const [studio, player] = await Promise.all([plainPage(walled), plainPage(walled)]);
       await studio.call('publish', whip(), await token('studio', room), { hz: 1100, width: 640, height: 360 });
       await player.call('play', whep(), await token('viewer', room));
       await plays(player, { width: 640, hz: 1100 });

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import path from 'node:path';
 import readline from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { tidy } from './python.mjs';
 import { until } from './until.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
@@ -27,6 +28,7 @@ export class AgentWorker {
     this.child = spawn(python, [path.join(here, '../py/agent.py'), url, name, type], {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
+      env: tidy,
     });
     readline.createInterface({ input: this.child.stdout }).on('line', (line) => {
       if (line.startsWith('{')) this.events.push(JSON.parse(line));

@@ -1,8 +1,11 @@
 // A person in front of the embedded web app.
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { outDir } from './server.mjs';
 import { until } from './until.mjs';
 
+const here = path.dirname(fileURLToPath(import.meta.url));
 const id = (testid) => `[data-testid="${testid}"]`;
 
 export class AppClient {
@@ -15,6 +18,7 @@ export class AppClient {
     page.on('request', (r) => {
       if (!r.url().startsWith(base) && !/^(data|blob|ws):/.test(r.url())) client.foreign.push(r.url());
     });
+    await page.evaluateOnNewDocument(await readFile(path.join(here, '../page/media.js'), 'utf8'));
     await page.evaluateOnNewDocument(() => localStorage.setItem('bedrud.debug', '1'));
     return client;
   }
@@ -92,23 +96,10 @@ export class AppClient {
   /** Frequency with the most energy in what arrives from `identity`. */
   async hears(hz, tolerance = 25) {
     return this.until(`a tone of ${hz} Hz`, async () => {
-      const peak = await this.page.evaluate(async () => {
+      const peak = await this.page.evaluate(() => {
         const room = window.__bedrudRoom;
-        const media = [...(room?.remoteParticipants.values() ?? [])].flatMap((p) => [...p.audioTrackPublications.values()]).map((p) => p.track?.mediaStreamTrack).find(Boolean);
-        if (!media) return null;
-        if (window.__tap?.id !== media.id) {
-          const ctx = window.__tap?.ctx ?? new AudioContext({ sampleRate: 48_000 });
-          const analyser = ctx.createAnalyser();
-          analyser.fftSize = 8192;
-          ctx.createMediaStreamSource(new MediaStream([media])).connect(analyser);
-          window.__tap = { id: media.id, ctx, analyser, bins: new Float32Array(analyser.frequencyBinCount) };
-        }
-        const { ctx, analyser, bins } = window.__tap;
-        await ctx.resume();
-        analyser.getFloatFrequencyData(bins);
-        let best = 1;
-        for (let i = 2; i < bins.length; i++) if (bins[i] > bins[best]) best = i;
-        return { hz: best * ctx.sampleRate / analyser.fftSize, level: bins[best] };
+        const track = [...(room?.remoteParticipants.values() ?? [])].flatMap((p) => [...p.audioTrackPublications.values()]).map((p) => p.track?.mediaStreamTrack).find(Boolean);
+        return track ? window.media.peak(track) : null;
       });
       return peak && peak.level > -75 && Math.abs(peak.hz - hz) <= tolerance ? peak : null;
     }, { timeout: 30_000 });

@@ -7,12 +7,14 @@ import { until } from './until.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 export const python = process.env.E2E_PYTHON ?? path.resolve(here, '../../../.venv/bin/python');
+/** Environment of a Python process that leaves no files behind. */
+export const tidy = { ...process.env, PYTHONDONTWRITEBYTECODE: '1' };
 
 class PythonProcess {
   constructor(script, args) {
     this.events = [];
     this.errors = '';
-    this.child = spawn(python, [path.join(here, '../py', script), ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+    this.child = spawn(python, [path.join(here, '../py', script), ...args], { stdio: ['pipe', 'pipe', 'pipe'], env: tidy });
     readline.createInterface({ input: this.child.stdout }).on('line', (line) => {
       if (line.startsWith('{')) this.events.push(JSON.parse(line));
     });

@@ -5,27 +5,9 @@
   const log = [];
   const messages = [];
   const say = (e) => log.push(`${Math.round(performance.now())} ${e}`);
-  const taps = new Map();
-  let ctx;
 
   const participant = (identity) => room.remoteParticipants.get(identity);
   const publication = (identity, source) => participant(identity)?.getTrackPublication(source);
-
-  function tap(identity) {
-    const pub = publication(identity, Track.Source.Microphone);
-    const media = pub?.track?.mediaStreamTrack;
-    if (!media) return null;
-    let t = taps.get(identity);
-    if (t && t.id === media.id) return t;
-    ctx ??= new AudioContext({ sampleRate: 48_000 });
-    const analyser = ctx.createAnalyser();
-    analyser.fftSize = 8192;
-    analyser.smoothingTimeConstant = 0;
-    ctx.createMediaStreamSource(new MediaStream([media])).connect(analyser);
-    t = { id: media.id, analyser, bins: new Float32Array(analyser.frequencyBinCount) };
-    taps.set(identity, t);
-    return t;
-  }
 
   async function stats() {
     const pcs = [room.engine.pcManager.publisher?._pc ?? room.engine.pcManager.publisher?.pc, room.engine.pcManager.subscriber?._pc ?? room.engine.pcManager.subscriber?.pc].filter(Boolean);
@@ -55,28 +37,10 @@
     },
     publishMicrophone: async () => void (await room.localParticipant.setMicrophoneEnabled(true, { echoCancellation: false, noiseSuppression: false, autoGainControl: false })),
     async publishTone(hz) {
-      ctx ??= new AudioContext({ sampleRate: 48_000 });
-      await ctx.resume();
-      const oscillator = ctx.createOscillator();
-      oscillator.frequency.value = hz;
-      const out = ctx.createMediaStreamDestination();
-      oscillator.connect(out);
-      oscillator.start();
-      await room.localParticipant.publishTrack(out.stream.getAudioTracks()[0], { source: Track.Source.Microphone, dtx: false, red: true });
+      await room.localParticipant.publishTrack(await media.tone(hz), { source: Track.Source.Microphone, dtx: false, red: true });
     },
-    /** A moving canvas as a screen share: exact size, no picker. */
     async publishCanvas(width, height, source = 'screen_share') {
-      const canvas = document.createElement('canvas');
-      Object.assign(canvas, { width, height });
-      const g = canvas.getContext('2d');
-      let n = 0;
-      setInterval(() => {
-        g.fillStyle = `hsl(${n * 7 % 360} 80% 50%)`;
-        g.fillRect(0, 0, width, height);
-        g.fillStyle = '#fff';
-        g.fillRect(n++ * 11 % width, 0, 80, height);
-      }, 66);
-      await room.localParticipant.publishTrack(canvas.captureStream(15).getVideoTracks()[0], { source, simulcast: false });
+      await room.localParticipant.publishTrack(media.picture(width, height), { source, simulcast: false });
     },
     setMicrophone: async (on) => void (await room.localParticipant.setMicrophoneEnabled(on)),
     setCamera: async (on) => void (await room.localParticipant.setCameraEnabled(on)),
@@ -106,7 +70,7 @@
     },
     /** Publishes and unpublishes `times` tracks, audio and video in turn. */
     async churn(times) {
-      ctx ??= new AudioContext({ sampleRate: 48_000 });
+      const ctx = await media.audio();
       for (let i = 0; i < times; i++) {
         const canvas = document.createElement('canvas');
         canvas.getContext('2d').fillRect(0, 0, 10, 10);
@@ -147,13 +111,8 @@
       return { width: element.videoWidth, height: element.videoHeight, frames: inbound?.framesDecoded ?? 0, freezes: inbound?.freezeCount, lost: inbound?.packetsLost, nack: inbound?.nackCount, codec: report.get(inbound?.codecId)?.mimeType };
     },
     async peak(identity) {
-      const t = tap(identity);
-      if (!t) return null;
-      await ctx.resume();
-      t.analyser.getFloatFrequencyData(t.bins);
-      let best = 0;
-      for (let i = 1; i < t.bins.length; i++) if (t.bins[i] > t.bins[best]) best = i;
-      return { hz: best * ctx.sampleRate / t.analyser.fftSize, level: t.bins[best] };
+      const track = publication(identity, Track.Source.Microphone)?.track?.mediaStreamTrack;
+      return track ? media.peak(track) : null;
     },
     async audio(identity) {
       const track = publication(identity, Track.Source.Microphone)?.track;

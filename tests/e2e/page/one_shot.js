@@ -3,36 +3,10 @@
   const log = [];
   let pc;
   let session;
-  let ctx;
   let element;
-  let analyser;
 
   const auth = (token) => ({ authorization: `Bearer ${token}` });
   const attribute = (sdp, name) => sdp.match(new RegExp(`^a=${name}:(.*)$`, 'm'))?.[1].trim();
-
-  function canvasTrack(width, height) {
-    const canvas = Object.assign(document.createElement('canvas'), { width, height });
-    const g = canvas.getContext('2d');
-    let n = 0;
-    setInterval(() => {
-      g.fillStyle = `hsl(${n * 7 % 360} 80% 50%)`;
-      g.fillRect(0, 0, width, height);
-      g.fillStyle = '#fff';
-      g.fillRect(n++ * 11 % width, 0, 80, height);
-    }, 66);
-    return canvas.captureStream(15).getVideoTracks()[0];
-  }
-
-  async function toneTrack(hz) {
-    ctx ??= new AudioContext({ sampleRate: 48_000 });
-    await ctx.resume();
-    const oscillator = ctx.createOscillator();
-    oscillator.frequency.value = hz;
-    const out = ctx.createMediaStreamDestination();
-    oscillator.connect(out);
-    oscillator.start();
-    return out.stream.getAudioTracks()[0];
-  }
 
   async function open(address, token) {
     await pc.setLocalDescription();
@@ -53,11 +27,11 @@
   window.driver = {
     async publish(address, token, { hz = 1000, microphone = false, rids = [], width = 1280, height = 720 } = {}) {
       peerConnection();
-      const sound = microphone ? (await navigator.mediaDevices.getUserMedia({ audio: true })).getAudioTracks()[0] : await toneTrack(hz);
+      const sound = microphone ? (await navigator.mediaDevices.getUserMedia({ audio: true })).getAudioTracks()[0] : await media.tone(hz);
       pc.addTransceiver(sound, { direction: 'sendonly' });
       const scale = 2 ** (rids.length - 1);
       const sendEncodings = rids.map((rid, i) => ({ rid, scaleResolutionDownBy: scale / 2 ** i, maxBitrate: 100_000 * 3 ** i }));
-      const picture = canvasTrack(width, height);
+      const picture = media.picture(width, height);
       // A busy machine must not shrink the picture; layers stay as they are anyway.
       if (!rids.length) picture.contentHint = 'detail';
       pc.addTransceiver(picture, { direction: 'sendonly', sendEncodings: rids.length ? sendEncodings : undefined });
@@ -113,21 +87,8 @@
       return { width: element.videoWidth, height: element.videoHeight, frames: inbound?.framesDecoded ?? 0, ssrc: inbound?.ssrc };
     },
     async peak() {
-      const stream = element.srcObject;
-      if (!stream?.getAudioTracks().length) return null;
-      ctx ??= new AudioContext({ sampleRate: 48_000 });
-      await ctx.resume();
-      if (!analyser) {
-        analyser = ctx.createAnalyser();
-        analyser.fftSize = 8192;
-        analyser.smoothingTimeConstant = 0;
-        ctx.createMediaStreamSource(new MediaStream(stream.getAudioTracks())).connect(analyser);
-      }
-      const bins = new Float32Array(analyser.frequencyBinCount);
-      analyser.getFloatFrequencyData(bins);
-      let best = 0;
-      for (let i = 1; i < bins.length; i++) if (bins[i] > bins[best]) best = i;
-      return { hz: best * ctx.sampleRate / analyser.fftSize, level: bins[best] };
+      const track = element.srcObject?.getAudioTracks()[0];
+      return track ? media.peak(track) : null;
     },
     /** Layers being sent. */
     async layers() {

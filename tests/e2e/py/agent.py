@@ -4,7 +4,6 @@ Arguments: server URL, agent name ('' for the automatic dispatch), room | publis
 """
 
 import asyncio
-import json
 import logging
 import sys
 
@@ -13,12 +12,10 @@ from livekit import rtc
 from livekit.agents import AgentServer, JobContext
 from livekit.agents.worker import ServerType
 
+from wire import emit
+
 RATE = 48_000
 HUM_HZ = 520
-
-
-def emit(event: str, **fields) -> None:
-    print(json.dumps({"event": event, **fields}), flush=True)
 
 
 async def hum(source: rtc.AudioSource) -> None:

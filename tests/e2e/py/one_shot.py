@@ -7,7 +7,6 @@ Publishes a tone and moving pictures, or reports what it hears (peak frequency) 
 
 import asyncio
 import fractions
-import json
 import sys
 import urllib.error
 import urllib.request
@@ -18,11 +17,9 @@ from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, VideoFrame
 
+from wire import commands, emit, loudest
+
 RATE = 48_000
-
-
-def emit(event: str, **fields) -> None:
-    print(json.dumps({"event": event, **fields}), flush=True)
 
 
 class Tone(MediaStreamTrack):
@@ -71,8 +68,7 @@ async def listen(track: MediaStreamTrack) -> None:
         samples = frame.to_ndarray().astype(np.float32).reshape(-1)
         window = np.concatenate([window, samples[:: len(frame.layout.channels)]])
         if len(window) >= RATE // 2:
-            spectrum = np.abs(np.fft.rfft(window * np.hanning(len(window))))
-            emit("heard", hz=float(np.argmax(spectrum) * RATE / len(window)), rms=float(np.sqrt(np.mean(window**2))))
+            emit("heard", **loudest(window, RATE))
             window = np.zeros(0, dtype=np.float32)
 
 
@@ -156,18 +152,12 @@ async def main() -> None:
     answer = await session.open(pc.localDescription.sdp)
     await pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
-    loop = asyncio.get_running_loop()
-    stdin = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stdin), sys.stdin)
-    while line := await stdin.readline():
-        command = json.loads(line)
+    async for command in commands():
         if command["do"] == "trickle":
             await session.trickle(pc.localDescription.sdp)
         elif command["do"] == "delete":
             status, _, _ = await session.send("DELETE", session.resource)
             emit("deleted", status=status)
-        elif command["do"] == "leave":
-            break
     for task in tasks:
         task.cancel()
     await pc.close()

@@ -4,17 +4,14 @@ Reports what it hears (peak frequency), sees (frame size and mean colour) and re
 """
 
 import asyncio
-import json
 import sys
 
 import numpy as np
 from livekit import rtc
 
+from wire import commands, emit, loudest
+
 RATE = 48_000
-
-
-def emit(event: str, **fields) -> None:
-    print(json.dumps({"event": event, **fields}), flush=True)
 
 
 async def send_tone(source: rtc.AudioSource, hz: float) -> None:
@@ -45,13 +42,7 @@ async def listen(track: rtc.Track, identity: str) -> None:
     async for event in rtc.AudioStream(track, sample_rate=RATE, num_channels=1):
         window = np.concatenate([window, np.frombuffer(event.frame.data, dtype=np.int16).astype(np.float32)])
         if len(window) >= RATE // 2:
-            spectrum = np.abs(np.fft.rfft(window * np.hanning(len(window))))
-            emit(
-                "heard",
-                identity=identity,
-                hz=float(np.argmax(spectrum) * RATE / len(window)),
-                rms=float(np.sqrt(np.mean(window**2))),
-            )
+            emit("heard", identity=identity, **loudest(window, RATE))
             window = np.zeros(0, dtype=np.float32)
 
 
@@ -114,11 +105,7 @@ async def main() -> None:
     tasks.append(asyncio.create_task(send_video(video, 640, 480)))
     emit("published")
 
-    loop = asyncio.get_running_loop()
-    stdin = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stdin), sys.stdin)
-    while line := await stdin.readline():
-        command = json.loads(line)
+    async for command in commands():
         if command["do"] == "send":
             await room.local_participant.publish_data(
                 command["text"].encode(), reliable=command.get("reliable", True), topic=command.get("topic", "")
@@ -127,8 +114,6 @@ async def main() -> None:
             mic.mute()
         elif command["do"] == "unmute":
             mic.unmute()
-        elif command["do"] == "leave":
-            break
     for task in tasks:
         task.cancel()
     await room.disconnect()

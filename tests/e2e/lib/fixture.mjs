@@ -1,0 +1,51 @@
+// What nearly every file needs: a server, the page of the clients and browsers, up before the first test and down after
+// the last.
+import { after, before } from 'node:test';
+import { chromium } from './browser.mjs';
+import { SdkClient, servePage } from './sdkpage.mjs';
+import { startLivekit } from './server.mjs';
+import { token } from './token.mjs';
+
+/**
+ * Registers the hooks of the file, or of the `describe` that calls it, and returns what they fill in: `server`, `page`
+ * and each of `browsers` by its name. A browser is what `chromium` takes, or a function that starts another one.
+ */
+export function fixture({ start = startLivekit, page = servePage, browsers = { browser: {} } } = {}) {
+  const on = new Fixture();
+  const parts = { server: start, page };
+  for (const [name, browser] of Object.entries(browsers)) {
+    parts[name] = typeof browser === 'function' ? browser : () => chromium(browser);
+  }
+  before(() => on.up(parts));
+  after(() => on.down());
+  return on;
+}
+
+class Fixture {
+  async up(parts) {
+    this.names = Object.keys(parts).filter((name) => parts[name]);
+    // What did start is kept when something else does not, so that it is stopped.
+    const results = await Promise.allSettled(this.names.map(async (name) => {
+      this[name] = await parts[name]();
+    }));
+    const failed = results.find((r) => r.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
+
+  async down() {
+    // The server last: browsers that lose it would reconnect meanwhile.
+    for (const name of this.names.toReversed()) await (this[name]?.stop ?? this[name]?.close)?.call(this[name]);
+  }
+
+  /** A page with the SDK, or another page of ours. */
+  open({ browser = this.browser, path = '' } = {}) {
+    return SdkClient.open(browser, this.page.url + path);
+  }
+
+  /** A page that has joined: `options` are those of the driver's `connect`. */
+  async join(identity, room, { options = {}, grant, jwt, ...where } = {}) {
+    const client = await this.open(where);
+    await client.call('connect', this.server.ws, jwt ?? await token(identity, room, grant), options);
+    return client;
+  }
+}
