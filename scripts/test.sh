@@ -42,8 +42,8 @@ e2e() {
   cargo test --workspace --locked --no-run
   group "end to end: the web app, LiveKit SDKs in Chromium and Python, recovery, leaks"
   (cd tests/e2e && npm test --silent)
-  group "end to end: Firefox with Chromium"
-  (cd tests/e2e && ../../scripts/in-netns.sh npm run test:firefox --silent)
+  group "end to end: Firefox with Chromium, and a network that changes"
+  (cd tests/e2e && ../../scripts/in-netns.sh npm run test:netns --silent)
 }
 
 for g in "${groups[@]}"; do "$g"; done

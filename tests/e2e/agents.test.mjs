@@ -1,6 +1,6 @@
 // LiveKit's own agents framework works for our rooms: workers register, get jobs, join, and end.
 import assert from 'node:assert/strict';
-import { before, test } from 'node:test';
+import { test } from 'node:test';
 import { AgentDispatchClient, RoomAgentDispatch, RoomConfiguration, RoomServiceClient, AccessToken } from 'livekit-server-sdk';
 import { AgentWorker } from './lib/agentworker.mjs';
 import { fixture } from './lib/fixture.mjs';
@@ -10,12 +10,14 @@ import { until } from './lib/until.mjs';
 const AGENT = 4;
 const RUNNING = 1;
 
-const on = fixture({ browsers: { browser: { toneHz: 660 } } });
 let rooms;
 let dispatches;
-before(() => {
-  rooms = new RoomServiceClient(on.server.url, devKeys.key, devKeys.secret);
-  dispatches = new AgentDispatchClient(on.server.url, devKeys.key, devKeys.secret);
+const on = fixture({
+  browsers: { browser: { toneHz: 660 } },
+  ready: ({ server }) => {
+    rooms = new RoomServiceClient(server.url, devKeys.key, devKeys.secret);
+    dispatches = new AgentDispatchClient(server.url, devKeys.key, devKeys.secret);
+  },
 });
 
 /** Runs with workers that are gone afterwards whatever happens. */

@@ -1,5 +1,5 @@
 // Two people meet in the embedded web app: account, room, guest by link; then the server dies and comes back.
-import { before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { AppClient } from './lib/appclient.mjs';
@@ -9,13 +9,17 @@ import { outDir, startPlatform } from './lib/server.mjs';
 const PASSWORD = 'correct horse battery staple';
 
 describe('a meeting in the web app', () => {
-  // Two browsers, so that each has a microphone of its own.
-  const on = fixture({ start: startPlatform, page: null, browsers: { left: { toneHz: 660 }, right: { toneHz: 1200 } } });
   let ada;
   let ben;
-  before(async () => {
-    ada = await AppClient.open(on.left, on.server.url);
-    ben = await AppClient.open(on.right, on.server.url);
+  const on = fixture({
+    start: startPlatform,
+    page: null,
+    // Two browsers, so that each has a microphone of its own.
+    browsers: { left: { toneHz: 660 }, right: { toneHz: 1200 } },
+    ready: async ({ server, left, right }) => {
+      ada = await AppClient.open(left, server.url);
+      ben = await AppClient.open(right, server.url);
+    },
   });
 
   test('an account, a room and a guest by link', async () => {

@@ -8,15 +8,19 @@ import { token } from './token.mjs';
 
 /**
  * Registers the hooks of the file, or of the `describe` that calls it, and returns what they fill in: `server`, `page`
- * and each of `browsers` by its name. A browser is what `chromium` takes, or a function that starts another one.
+ * and each of `browsers` by its name. A browser is what `chromium` takes, or a function that starts another one. Hooks of
+ * one file do not wait for each other, so what needs all this is made by `ready`.
  */
-export function fixture({ start = startLivekit, page = servePage, browsers = { browser: {} } } = {}) {
+export function fixture({ start = startLivekit, page = servePage, browsers = { browser: {} }, ready = () => {} } = {}) {
   const on = new Fixture();
   const parts = { server: start, page };
   for (const [name, browser] of Object.entries(browsers)) {
     parts[name] = typeof browser === 'function' ? browser : () => chromium(browser);
   }
-  before(() => on.up(parts));
+  before(async () => {
+    await on.up(parts);
+    await ready(on);
+  });
   after(() => on.down());
   return on;
 }
@@ -43,9 +47,9 @@ class Fixture {
   }
 
   /** A page that has joined: `options` are those of the driver's `connect`. */
-  async join(identity, room, { options = {}, grant, jwt, ...where } = {}) {
+  async join(identity, room, { options = {}, grant, jwt, ws = this.server.ws, ...where } = {}) {
     const client = await this.open(where);
-    await client.call('connect', this.server.ws, jwt ?? await token(identity, room, grant), options);
+    await client.call('connect', ws, jwt ?? await token(identity, room, grant), options);
     return client;
   }
 }

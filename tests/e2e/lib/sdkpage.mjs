@@ -11,6 +11,7 @@ const files = {
   '/one_shot': ['text/html', path.join(here, '../page/one_shot.html')],
   '/one_shot.js': ['text/javascript', path.join(here, '../page/one_shot.js')],
   '/media.js': ['text/javascript', path.join(here, '../page/media.js')],
+  '/ladder.js': ['text/javascript', path.join(here, '../page/ladder.js')],
   '/driver.js': ['text/javascript', path.join(here, '../page/driver.js')],
   '/livekit.js': ['text/javascript', path.join(here, '../node_modules/livekit-client/dist/livekit-client.umd.js')],
 };

@@ -2,6 +2,7 @@
 (() => {
   const { Room, RoomEvent, Track, ConnectionState } = LivekitClient;
   let room;
+  let ear;
   const log = [];
   const messages = [];
   const say = (e) => log.push(`${Math.round(performance.now())} ${e}`);
@@ -12,6 +13,15 @@
   async function stats() {
     const pcs = [room.engine.pcManager.publisher?._pc ?? room.engine.pcManager.publisher?.pc, room.engine.pcManager.subscriber?._pc ?? room.engine.pcManager.subscriber?.pc].filter(Boolean);
     return Promise.all(pcs.map(async (pc) => [...(await pc.getStats()).values()]));
+  }
+
+  /** Our ends of the candidate pairs in use. */
+  async function locals() {
+    return (await stats()).flatMap((all) => {
+      const transport = all.find((s) => s.type === 'transport');
+      const pair = all.find((s) => s.id === transport?.selectedCandidatePairId) ?? all.find((s) => s.type === 'candidate-pair' && s.nominated && s.state === 'succeeded');
+      return all.find((s) => s.id === pair?.localCandidateId) ?? [];
+    });
   }
 
   window.driver = {
@@ -39,6 +49,19 @@
     async publishTone(hz) {
       await room.localParticipant.publishTrack(await media.tone(hz), { source: Track.Source.Microphone, dtx: false, red: true });
     },
+    async publishLadder() {
+      await room.localParticipant.publishTrack(await ladder.tone(), { source: Track.Source.Microphone, dtx: false, red: true });
+    },
+    /** Hears the ladder of `identity`, from each track it will have. */
+    async followLadder(identity) {
+      ear = await ladder.listener();
+      const listen = (track, participant) => participant.identity === identity && track.kind === 'audio' && ear.follow(track.mediaStreamTrack);
+      room.on(RoomEvent.TrackSubscribed, (track, _publication, from) => listen(track, from));
+      const now = publication(identity, Track.Source.Microphone)?.track;
+      if (now) listen(now, participant(identity));
+    },
+    ladder: () => ear.heard,
+    resetLadder: () => void ear.reset(),
     async publishCanvas(width, height, source = 'screen_share') {
       await room.localParticipant.publishTrack(media.picture(width, height), { source, simulcast: false });
     },
@@ -120,21 +143,17 @@
       return inbound ? { packets: inbound.packetsReceived, energy: inbound.totalAudioEnergy, lost: inbound.packetsLost } : null;
     },
     /** Protocols of the candidate pairs in use, e.g. ['udp'] or ['tcp']. */
-    async paths() {
-      return (await stats()).flatMap((all) => {
-        const transport = all.find((s) => s.type === 'transport');
-        const pair = all.find((s) => s.id === transport?.selectedCandidatePairId) ?? all.find((s) => s.type === 'candidate-pair' && s.nominated && s.state === 'succeeded');
-        const local = all.find((s) => s.id === pair?.localCandidateId);
-        return local ? [local.protocol] : [];
-      });
-    },
+    paths: async () => (await locals()).map((local) => local.protocol),
+    /** Our addresses in the candidate pairs in use. */
+    addresses: async () => (await locals()).map((local) => local.address),
     connections: async () => (await stats()).length,
     /** Spatial layers being sent: rid, size and frames. */
     async layers() {
       return (await stats()).flat().filter((s) => s.type === 'outbound-rtp' && s.kind === 'video').map((s) => ({ rid: s.rid, width: s.frameWidth, frames: s.framesSent, active: s.active, target: s.targetBitrate, pli: s.pliCount, nack: s.nackCount }));
     },
-    simulate: (scenario) => room.simulateScenario(scenario),
-    dropSignal: () => room.engine.client.ws?.close?.() ?? room.engine.client.close(),
+    simulate: (scenario, arg) => room.simulateScenario(scenario, arg),
+    /** New ICE credentials and checks on all connections, as after a change of network. */
+    restartIce: () => room.engine.pcManager.triggerIceRestart(),
     async disconnect() {
       await room.disconnect();
     },
