@@ -93,7 +93,7 @@
     },
     /** Publishes and unpublishes `times` tracks, audio and video in turn. */
     async churn(times) {
-      const ctx = await media.audio();
+      const ctx = media.context();
       for (let i = 0; i < times; i++) {
         const canvas = document.createElement('canvas');
         canvas.getContext('2d').fillRect(0, 0, 10, 10);

@@ -2,10 +2,12 @@
 window.media = (() => {
   let ctx;
 
-  /** The one audio context of the page, running. */
+  /** The one audio context of the page. */
+  const context = () => (ctx ??= new AudioContext({ sampleRate: 48_000 }));
+
+  /** The same, running. Firefox without a sound card never gets that far. */
   async function audio() {
-    ctx ??= new AudioContext({ sampleRate: 48_000 });
-    await ctx.resume();
+    await context().resume();
     return ctx;
   }
 
@@ -25,10 +27,10 @@ window.media = (() => {
 
   /** A steady tone. */
   async function tone(hz) {
-    const context = await audio();
-    const oscillator = context.createOscillator();
+    const running = await audio();
+    const oscillator = running.createOscillator();
     oscillator.frequency.value = hz;
-    const out = context.createMediaStreamDestination();
+    const out = running.createMediaStreamDestination();
     oscillator.connect(out);
     oscillator.start();
     return out.stream.getAudioTracks()[0];
@@ -38,13 +40,13 @@ window.media = (() => {
 
   /** Frequency with the most energy in a track, and its level in dB. */
   async function peak(track) {
-    const context = await audio();
+    const running = await audio();
     let ear = ears.get(track.id);
     if (!ear) {
-      const analyser = context.createAnalyser();
+      const analyser = running.createAnalyser();
       analyser.fftSize = 8192;
       analyser.smoothingTimeConstant = 0;
-      context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
+      running.createMediaStreamSource(new MediaStream([track])).connect(analyser);
       ear = { analyser, bins: new Float32Array(analyser.frequencyBinCount) };
       ears.set(track.id, ear);
     }
@@ -52,8 +54,8 @@ window.media = (() => {
     analyser.getFloatFrequencyData(bins);
     let best = 1;
     for (let i = 2; i < bins.length; i++) if (bins[i] > bins[best]) best = i;
-    return { hz: best * context.sampleRate / analyser.fftSize, level: bins[best] };
+    return { hz: best * running.sampleRate / analyser.fftSize, level: bins[best] };
   }
 
-  return { audio, picture, tone, peak };
+  return { context, audio, picture, tone, peak };
 })();
