@@ -1,7 +1,7 @@
 //! What all transports of a process share: certificate, crypto provider and DTLS configuration.
 
 use crate::config::TransportConfig;
-use crate::dtls::{NewInstance, PROVIDER, TeeSlot, base, with_next};
+use crate::dtls::{Configs, NewInstance, PROVIDER, TeeSlot, base, with_next};
 use crate::error::TransportError;
 use crate::types::IceCredentials;
 use std::fmt::Write;
@@ -12,9 +12,6 @@ use str0m::crypto::CryptoProvider;
 use str0m::crypto::dtls::{DtlsCert, DtlsVersion};
 use str0m::net::TcpType;
 use str0m::{Candidate, IceCreds, Rtc};
-
-/// Largest DTLS datagram sent, the size str0m assumes.
-const DTLS_MTU: usize = 1150;
 
 /// The address str0m believes it has. The real sockets are the caller's business: only source addresses matter to
 /// ICE-lite, and the candidates of our SDP are written elsewhere. Families must match, hence one for each.
@@ -48,7 +45,7 @@ struct Inner {
     certificate: DtlsCert,
     fingerprint: String,
     crypto: Arc<CryptoProvider>,
-    dtls: Arc<dimpl::Config>,
+    dtls: Configs,
 }
 
 /// One per process; clones share.
@@ -70,14 +67,7 @@ impl TransportContext {
             Some(c) => DtlsCert { certificate: c.certificate_der, private_key: c.private_key_der },
             None => base().dtls_provider.generate_certificate().ok_or(TransportError::Certificate)?,
         };
-        let dtls = dimpl::Config::builder()
-            // ICE proves the return path before DTLS may speak.
-            .use_server_cookie(false)
-            .mtu(DTLS_MTU)
-            .flight_start_rto(config.dtls_start_rto)
-            .flight_retries(config.dtls_retries)
-            .build()
-            .map_err(config_error)?;
+        let dtls = Configs::new(&config)?;
         let base = base();
         let crypto = CryptoProvider {
             srtp_provider: base.srtp_provider,
@@ -90,13 +80,7 @@ impl TransportContext {
         for (i, byte) in base.sha256_provider.sha256(&certificate.certificate).iter().enumerate() {
             let _ = write!(fingerprint, "{}{byte:02X}", if i == 0 { "" } else { ":" });
         }
-        Ok(Self(Arc::new(Inner {
-            config,
-            certificate,
-            fingerprint,
-            crypto: Arc::new(crypto),
-            dtls: Arc::new(dtls),
-        })))
+        Ok(Self(Arc::new(Inner { config, certificate, fingerprint, crypto: Arc::new(crypto), dtls })))
     }
 
     /// `a=fingerprint` of every transport: `sha-256 AA:BB:…`.
@@ -123,7 +107,7 @@ impl TransportContext {
         now: Instant,
     ) -> Result<(Box<Rtc>, TeeSlot), TransportError> {
         let tee = TeeSlot::default();
-        let new = NewInstance { config: Arc::clone(&self.0.dtls), tee: tee.clone() };
+        let new = NewInstance { configs: self.0.dtls.clone(), tee: tee.clone() };
         let config = &self.0.config;
         let mut rtc = with_next(new, || {
             Box::new(

@@ -1,20 +1,25 @@
 // Participants in Python as child processes.
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import readline from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { until } from './until.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 export const python = process.env.E2E_PYTHON ?? path.resolve(here, '../../../.venv/bin/python');
+/** The system's own Python: GStreamer's bindings come with the distribution. */
+const systemPython = process.env.E2E_GST_PYTHON ?? '/usr/bin/python3';
 /** Environment of a Python process that leaves no files behind. */
 export const tidy = { ...process.env, PYTHONDONTWRITEBYTECODE: '1' };
 
 class PythonProcess {
-  constructor(script, args) {
+  constructor(script, args, interpreter = python) {
     this.events = [];
     this.errors = '';
-    this.child = spawn(python, [path.join(here, '../py', script), ...args], { stdio: ['pipe', 'pipe', 'pipe'], env: tidy });
+    this.child = spawn(interpreter, [path.join(here, '../py', script), ...args], { stdio: ['pipe', 'pipe', 'pipe'], env: tidy });
     readline.createInterface({ input: this.child.stdout }).on('line', (line) => {
       if (line.startsWith('{')) this.events.push(JSON.parse(line));
     });
@@ -54,5 +59,38 @@ export class PythonClient extends PythonProcess {
 export class AiortcClient extends PythonProcess {
   constructor(role, address, token, { hz = 880 } = {}) {
     super('one_shot.py', [role, address, token, String(hz)]);
+  }
+}
+
+/** The same on GStreamer's webrtcbin, which has an RSA certificate. With `trickle` no candidate is in the offer. */
+export class GstClient extends PythonProcess {
+  constructor(role, address, token, { hz = 880, codec = 'vp8', trickle = false } = {}) {
+    super('gst_one_shot.py', [role, address, token, String(hz), codec, trickle ? 'trickle' : 'gather'], systemPython);
+  }
+}
+
+/** FFmpeg's WHIP muxer; `part` is the one it takes in DTLS. */
+export class FfmpegClient extends PythonProcess {
+  constructor(address, token, { hz = 880, part = 'passive' } = {}) {
+    super('ffmpeg_whip.py', [address, token, String(hz), part]);
+  }
+}
+
+/** Encoded pictures and sound: `[{ kind, ms, data }]` in order of time, and how long they last. */
+export async function encodedMedia(hz) {
+  const dir = await mkdtemp(path.join(tmpdir(), 'bedrud-media-'));
+  try {
+    const file = path.join(dir, 'media');
+    await promisify(execFile)(python, [path.join(here, '../py/encode.py'), file, String(hz)]);
+    const bytes = await readFile(file);
+    const units = [];
+    for (let at = 0; at < bytes.length; ) {
+      const end = at + 9 + bytes.readUInt32BE(at + 5);
+      units.push({ kind: bytes[at] === 0x76 ? 'video' : 'audio', ms: bytes.readUInt32BE(at + 1), data: bytes.subarray(at + 9, end) });
+      at = end;
+    }
+    return { units, ms: 8000 };
+  } finally {
+    await rm(dir, { recursive: true, force: true });
   }
 }

@@ -8,15 +8,13 @@ Publishes a tone and moving pictures, or reports what it hears (peak frequency) 
 import asyncio
 import fractions
 import sys
-import urllib.error
-import urllib.request
-from urllib.parse import urljoin
 
 import numpy as np
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, VideoFrame
 
+from session import Session
 from wire import commands, emit, loudest
 
 RATE = 48_000
@@ -88,48 +86,6 @@ async def until_ended(reading) -> None:
         emit("track_ended")
 
 
-class Session:
-    """The HTTP side, by the letter of RFC 9725."""
-
-    def __init__(self, address: str, token: str) -> None:
-        self.address, self.token, self.resource, self.etag = address, token, None, None
-
-    def _send(self, method: str, address: str, body: str | None, headers: dict) -> tuple[int, dict, str]:
-        headers = {"Authorization": f"Bearer {self.token}", **headers}
-        request = urllib.request.Request(address, body and body.encode(), headers, method=method)
-        try:
-            with urllib.request.urlopen(request) as response:
-                return response.status, response.headers, response.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.headers, error.read().decode()
-
-    async def send(self, method: str, address: str, body: str | None = None, **headers):
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return await asyncio.to_thread(self._send, method, address, body, named)
-
-    async def open(self, offer: str) -> str:
-        status, headers, answer = await self.send("POST", self.address, offer, Content_Type="application/sdp")
-        if status != 201:
-            raise SystemExit(f"refused: {status} {answer}")
-        self.resource, self.etag = urljoin(self.address, headers["Location"]), headers["ETag"]
-        emit("opened", resource=self.resource, etag=self.etag)
-        return answer
-
-    async def trickle(self, sdp: str) -> int:
-        wanted = ("a=ice-ufrag", "a=ice-pwd", "m=audio", "a=mid:0", "a=candidate")
-        lines: list[str] = []
-        for line in sdp.splitlines():
-            if line.startswith("m=") and any(found.startswith("m=") for found in lines):
-                break
-            if line.startswith(wanted):
-                lines.append(line)
-        fragment = "\r\n".join(lines) + "\r\n"
-        kind = "application/trickle-ice-sdpfrag"
-        status, _, text = await self.send("PATCH", self.resource, fragment, Content_Type=kind, If_Match=self.etag)
-        emit("trickled", status=status, text=text)
-        return status
-
-
 async def main() -> None:
     role, address, token, hz = sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4])
     pc = RTCPeerConnection()
@@ -149,15 +105,14 @@ async def main() -> None:
         pc.addTransceiver("video", direction="recvonly")
     await pc.setLocalDescription(await pc.createOffer())
     session = Session(address, token)
-    answer = await session.open(pc.localDescription.sdp)
+    answer = await asyncio.to_thread(session.open, pc.localDescription.sdp)
     await pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
     async for command in commands():
         if command["do"] == "trickle":
-            await session.trickle(pc.localDescription.sdp)
+            await asyncio.to_thread(session.trickle, pc.localDescription.sdp)
         elif command["do"] == "delete":
-            status, _, _ = await session.send("DELETE", session.resource)
-            emit("deleted", status=status)
+            await asyncio.to_thread(session.delete)
     for task in tasks:
         task.cancel()
     await pc.close()

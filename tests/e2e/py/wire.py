@@ -6,10 +6,9 @@ import sys
 from collections.abc import AsyncIterator
 
 import numpy as np
+from report import emit
 
-
-def emit(event: str, **fields) -> None:
-    print(json.dumps({"event": event, **fields}), flush=True)
+__all__ = ["commands", "emit", "loudest"]
 
 
 async def commands() -> AsyncIterator[dict]:

@@ -4,6 +4,12 @@
 //! the keying material on its way to str0m. The stock provider also builds and self-tests a fresh configuration for
 //! every connection, about a millisecond each; here all share one.
 
+mod certificate_request;
+mod crypto;
+
+use crate::config::TransportConfig;
+use crate::error::TransportError;
+use certificate_request::Widener;
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -32,10 +38,41 @@ impl TeeSlot {
     }
 }
 
+/// Largest DTLS datagram the library sends. One with our addition to its CertificateRequest has a few bytes more,
+/// and still fits what str0m expects.
+const DTLS_MTU: usize = 1150;
+/// Enough for any datagram or certificate of a handshake; str0m's own buffer has this size.
+const HANDSHAKE_BUFFER: usize = 2000;
+
+/// Configurations of the two parts an instance may take.
+#[derive(Clone)]
+pub(crate) struct Configs {
+    server: Arc<dimpl::Config>,
+    client: Arc<dimpl::Config>,
+}
+
+impl Configs {
+    pub(crate) fn new(limits: &TransportConfig) -> Result<Self, TransportError> {
+        let of = |provider: Option<dimpl::crypto::CryptoProvider>| {
+            let mut builder = dimpl::Config::builder()
+                // ICE proves the return path before DTLS may speak.
+                .use_server_cookie(false)
+                .mtu(DTLS_MTU)
+                .flight_start_rto(limits.dtls_start_rto)
+                .flight_retries(limits.dtls_retries);
+            if let Some(provider) = provider {
+                builder = builder.with_crypto_provider(provider);
+            }
+            builder.build().map(Arc::new).map_err(|e| TransportError::Config(e.to_string()))
+        };
+        Ok(Self { server: of(Some(crypto::server_provider()))?, client: of(None)? })
+    }
+}
+
 /// What new instances are made of, handed to [`Provider`] around one `build` call.
 #[derive(Clone)]
 pub(crate) struct NewInstance {
-    pub(crate) config: Arc<dimpl::Config>,
+    pub(crate) configs: Configs,
     pub(crate) tee: TeeSlot,
 }
 
@@ -79,13 +116,67 @@ impl DtlsProvider for Provider {
             return Err(CryptoError::Other("DTLS instance outside a transport".to_owned()));
         };
         // DTLS 1.2 on purpose: the 1.3 server takes the client's first SRTP profile, AES-CM with Chromium.
-        Ok(Box::new(Instance { dtls: dimpl::Dtls::new_12(new.config, cert.clone(), now), tee: new.tee }))
+        let dtls = dimpl::Dtls::new_12(new.configs.server, cert.clone(), now);
+        let as_client = Some((new.configs.client, cert.clone(), now));
+        Ok(Box::new(Instance { dtls, as_client, handshake: None, tee: new.tee }))
     }
 }
 
 struct Instance {
     dtls: dimpl::Dtls,
+    /// What to begin anew with if the client takes the server's part.
+    as_client: Option<(Arc<dimpl::Config>, DtlsCert, Instant)>,
+    /// While we are the server of a handshake.
+    handshake: Option<Widener>,
     tee: TeeSlot,
+}
+
+impl Instance {
+    /// As [`dimpl::Dtls::poll_output`], with the CertificateRequest widened.
+    fn poll_handshake<'a>(&mut self, buf: &'a mut [u8]) -> DtlsOutput<'a> {
+        let mut own = [0; HANDSHAKE_BUFFER];
+        let needed = loop {
+            let (packet, bytes) = match self.dtls.poll_output(&mut own) {
+                DtlsOutput::Packet(bytes) => (true, bytes),
+                DtlsOutput::PeerCert(bytes) => (false, bytes),
+                DtlsOutput::ApplicationData(bytes) => match buf.get_mut(..bytes.len()) {
+                    Some(to) => {
+                        to.copy_from_slice(bytes);
+                        return DtlsOutput::ApplicationData(to);
+                    }
+                    None => break bytes.len(),
+                },
+                DtlsOutput::Connected => {
+                    self.handshake = None;
+                    return DtlsOutput::Connected;
+                }
+                DtlsOutput::Timeout(at) => return DtlsOutput::Timeout(at),
+                DtlsOutput::KeyingMaterial(material, profile) => {
+                    return DtlsOutput::KeyingMaterial(material, profile);
+                }
+                DtlsOutput::CloseNotify => return DtlsOutput::CloseNotify,
+                DtlsOutput::BufferTooSmall { needed } => break needed,
+                // An output that a later version may add, which str0m refuses as it does this one.
+                _ => break 0,
+            };
+            let widened = match &mut self.handshake {
+                Some(widener) if packet => widener.datagram(bytes),
+                _ => None,
+            };
+            let bytes = widened.as_deref().unwrap_or(bytes);
+            if bytes.is_empty() {
+                continue;
+            }
+            match buf.get_mut(..bytes.len()) {
+                Some(to) => {
+                    to.copy_from_slice(bytes);
+                    return if packet { DtlsOutput::Packet(to) } else { DtlsOutput::PeerCert(to) };
+                }
+                None => break bytes.len(),
+            }
+        };
+        DtlsOutput::BufferTooSmall { needed }
+    }
 }
 
 impl std::fmt::Debug for Instance {
@@ -96,6 +187,12 @@ impl std::fmt::Debug for Instance {
 
 impl DtlsInstance for Instance {
     fn set_active(&mut self, active: bool) {
+        if let Some((config, certificate, now)) = self.as_client.take()
+            && active
+        {
+            self.dtls = dimpl::Dtls::new_12(config, certificate, now);
+        }
+        self.handshake = (!active).then(Widener::default);
         self.dtls.set_active(active);
     }
 
@@ -105,7 +202,10 @@ impl DtlsInstance for Instance {
 
     fn poll_output<'a>(&mut self, buf: &'a mut [u8]) -> DtlsOutput<'a> {
         let active = self.dtls.is_active();
-        let output = self.dtls.poll_output(buf);
+        let output = match &self.handshake {
+            Some(_) => self.poll_handshake(buf),
+            None => self.dtls.poll_output(buf),
+        };
         match &output {
             DtlsOutput::KeyingMaterial(material, profile) => {
                 self.tee.with(|t| t.keying = Some((material.to_vec(), *profile, active)));
