@@ -12,8 +12,9 @@ let server;
 let page;
 let browser;
 before(async () => {
-  const settings = '  turn_servers: [{host: turn.example.org, port: 3478, protocol: udp, username: u, credential: c}]';
-  [server, page, browser] = await Promise.all([startLivekitWith(settings), servePage(), chromium()]);
+  const turn = 'turn_servers: [{host: turn.example.org, port: 3478, protocol: udp, username: u, credential: c}]';
+  [server, page] = await Promise.all([startLivekitWith('', turn), servePage()]);
+  browser = await chromium();
 });
 after(async () => {
   await browser?.close();
@@ -114,10 +115,13 @@ describe('OBS Studio', () => {
     try {
       await second.connected();
       await seen(web, 'obs', { codec: 'video/H264', hz: 1200 });
+      // As OBS stops: first the connection, then the session.
+      second.close();
+      assert.equal(await second.delete(), 200);
+      await gone(web);
     } finally {
       first.close();
       second.close();
-      await gone(web);
       await web.close();
     }
   });

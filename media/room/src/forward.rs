@@ -76,7 +76,7 @@ impl Hub {
         self.check_place(known, from, pid)?;
         let p = self.rooms.get(&from).and_then(|room| room.get(pid));
         if p.is_some_and(|p| p.one_shot.is_some()) {
-            let text = "participant has no signalling connection and cannot be moved";
+            let text = "a WHIP or WHEP session cannot be moved: it has no signalling connection";
             return Err(refused(ServiceErrorCode::FailedPrecondition, text));
         }
         let Some(p) = p.filter(|p| p.conn.is_some()) else {

@@ -21,8 +21,15 @@ pub(crate) fn common_payloads(
     usage: Use,
 ) -> Vec<NegotiatedPayload> {
     let mut out: Vec<NegotiatedPayload> = Vec::new();
+    let h264 = |f| {
+        fmtp::identify(section, f).is_some_and(|s| s.codec == Codec::H264 && table.allows(s, usage, quirks))
+    };
+    let plain_baseline = usage == Use::Publish && !section.payloads.iter().any(h264);
     for format in &section.payloads {
-        let Some(spec) = fmtp::identify(section, format) else { continue };
+        let Some(mut spec) = fmtp::identify(section, format) else { continue };
+        if plain_baseline {
+            spec = spec.as_encoded();
+        }
         let kind_matches = section.kind == SectionKind::Media(spec.codec.kind());
         if !kind_matches || !table.allows(spec, usage, quirks) || out.iter().any(|p| p.spec() == spec) {
             continue;

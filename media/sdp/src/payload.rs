@@ -63,6 +63,15 @@ impl CodecSpec {
         Self { codec: Codec::H264, variant: (profile as u32) << 1 | non_interleaved as u32 }
     }
 
+    /// What an encoder means that says plain Baseline, as FFmpeg does: nobody writes the parts of it (FMO, ASO, redundant
+    /// slices) that Constrained Baseline leaves out.
+    pub(crate) const fn as_encoded(self) -> Self {
+        if matches!(self.codec, Codec::H264) && self.variant >> 1 == H264Profile::Baseline as u32 {
+            return Self::h264(H264Profile::ConstrainedBaseline, self.variant & 1 == 1);
+        }
+        self
+    }
+
     /// High or Constrained High H.264.
     #[must_use]
     pub const fn is_h264_high(self) -> bool {

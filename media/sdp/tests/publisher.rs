@@ -5,8 +5,8 @@ mod common;
 
 use bedrud_rtp::{Codec, Extension, MediaKind};
 use bedrud_sdp::{
-    AnswerChoices, ClientQuirks, CodecSetting, CodecTable, Direction, PublishChoice, SdpError,
-    SessionDescription,
+    AnswerChoices, ClientQuirks, CodecSetting, CodecSpec, CodecTable, Direction, H264Profile, PublishChoice,
+    SdpError, SessionDescription,
 };
 use common::{
     BROWSERS, answerer, answerer_with, assert_well_formed, fixture, has_line, local, mid, section_lines,
@@ -144,6 +144,20 @@ fn answers_echo_payload_types_and_order_them_by_choice() {
 
     let pcmu = answer(choice("1", PublishChoice { codec: Some(Codec::Pcmu), ..PublishChoice::default() }));
     assert_eq!(pcmu.sections[0].payloads[0].codec, Codec::Pcmu);
+}
+
+#[test]
+fn plain_baseline_is_constrained_baseline_where_nothing_else_is_offered() {
+    let offer =
+        fixture("chromium-pub-media-offer").replace("profile-level-id=42e01f", "profile-level-id=42000c");
+    let mut a = answerer(false);
+    a.apply_offer(&offer).unwrap();
+    let answer = a.answer(&local(0), &AnswerChoices::new()).unwrap();
+    let h264 = answer.sections[1].payloads.iter().find(|p| p.codec == Codec::H264).unwrap();
+    assert_eq!(h264.variant, CodecSpec::h264(H264Profile::ConstrainedBaseline, true).variant);
+    let line = format!("a=fmtp:{} ", h264.pt);
+    let fmtp = section_lines(&answer.sdp, "2").into_iter().find(|l| l.starts_with(&line)).unwrap();
+    assert!(fmtp.contains("profile-level-id=4200"), "the answer keeps the words of the offer: {fmtp}");
 }
 
 #[test]

@@ -137,10 +137,10 @@ export async function scrape(url, headers = {}) {
 export const configuredKeys = { key: 'APIe2e', secret: '0123456789abcdef0123456789abcdef' };
 
 /**
- * The media server with LiveKit's YAML: `settings` are the lines beyond ports and keys. E2E_LIVEKIT_BIN runs another
- * server's binary on the same file, for comparing behaviours.
+ * The media server with LiveKit's YAML: `settings` are the lines beyond ports and keys, `rtc` more entries of that map.
+ * E2E_LIVEKIT_BIN runs another server's binary on the same file, for comparing behaviours.
  */
-export async function startLivekitWith(settings) {
+export async function startLivekitWith(settings, rtc = '') {
   const dataDir = await mkdtemp(path.join(tmpdir(), 'bedrud-e2e-'));
   const [port, tcp, udp] = [await freePort(), await freePort(), await freePort()];
   const { key, secret } = configuredKeys;
@@ -148,7 +148,7 @@ export async function startLivekitWith(settings) {
   await writeFile(file, `port: ${port}
 bind_addresses: [127.0.0.1]
 keys: {${key}: ${secret}}
-rtc: {tcp_port: ${tcp}, udp_port: ${udp}, node_ip: 127.0.0.1, enable_loopback_candidate: true}
+rtc: {tcp_port: ${tcp}, udp_port: ${udp}, node_ip: 127.0.0.1, enable_loopback_candidate: true, ${rtc}}
 ${settings}
 `);
   const other = process.env.E2E_LIVEKIT_BIN;

@@ -2,12 +2,15 @@
 
     ffmpeg_whip.py ADDRESS TOKEN HZ passive|active
 
-Publishes a tone and moving pictures (H.264 baseline and Opus). The last argument is FFmpeg's part in DTLS.
+Publishes a tone and moving pictures (H.264 baseline and Opus). The last argument is FFmpeg's part in DTLS. Its
+certificate is made here: FFmpeg 8 with GnuTLS makes one on P-224, a curve that WebRTC endpoints need not know.
 """
 
 import fractions
 import json
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -20,9 +23,16 @@ RATE, FPS, BLOCK = 48_000, 15, 960
 WIDTH, HEIGHT = 640, 480
 
 
-def main() -> None:
+def certificate(directory: str) -> dict[str, str]:
+    files = {"cert_file": f"{directory}/certificate.pem", "key_file": f"{directory}/key.pem"}
+    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=WebRTC".split()
+    subprocess.run([*make, "-out", files["cert_file"], "-keyout", files["key_file"]], check=True, capture_output=True)
+    return files
+
+
+def main(directory: str) -> None:
     address, token, hz, part = sys.argv[1], sys.argv[2], float(sys.argv[3]), sys.argv[4]
-    options = {"authorization": token}
+    options = {"authorization": token, **certificate(directory)}
     if part == "active":
         options["whip_flags"] = "dtls_active"
     stop = threading.Event()
@@ -64,4 +74,5 @@ def main() -> None:
     emit("bye")
 
 
-main()
+with tempfile.TemporaryDirectory() as directory:
+    main(directory)

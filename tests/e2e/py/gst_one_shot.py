@@ -72,13 +72,17 @@ class Meter:
 class Peer:
     def __init__(self, role: str, session: Session, hz: float, codec: str, trickle: bool) -> None:
         self.session, self.codec, self.trickle, self.meter = session, codec, trickle, Meter()
-        self.gathered, self.found = threading.Event(), []
-        text = publisher(hz, codec) if role == "publish" else "webrtcbin name=rtc bundle-policy=max-bundle"
-        self.pipeline = Gst.parse_launch(text)
+        self.ready, self.gathered, self.found = threading.Event(), threading.Event(), []
+        if role == "publish":
+            self.pipeline = Gst.parse_launch(publisher(hz, codec))
+        else:
+            self.pipeline = Gst.Pipeline.new()
+            self.pipeline.add(Gst.parse_launch("webrtcbin name=rtc bundle-policy=max-bundle"))
         self.rtc = self.pipeline.get_by_name("rtc")
         # Tests stay on the loopback interface.
         self.ice = self.rtc.get_property("ice-agent")  # kept: its reference is the only one that counts
         self.ice.emit("add-local-ip-address", os.environ.get("E2E_NODE_IP", "127.0.0.1"))
+        self.rtc.connect("on-negotiation-needed", lambda _: self.ready.set())
         self.rtc.connect("notify::connection-state", self.state)
         self.rtc.connect("notify::ice-gathering-state", self.gathering)
         self.rtc.connect("on-ice-candidate", lambda _, line, candidate: self.found.append(candidate))
@@ -114,6 +118,7 @@ class Peer:
         return promise
 
     def negotiate(self, role: str) -> None:
+        self.ready.wait(10)  # earlier the payloaders have not chosen their SSRCs
         if role == "publish":
             for n in range(2):
                 self.rtc.emit("get-transceiver", n).set_property("direction", DIRECTION.SENDONLY)

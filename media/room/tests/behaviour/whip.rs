@@ -4,13 +4,13 @@ use crate::sdp::{self, Section};
 use crate::world::{World, join};
 use bedrud_room::{
     Claims, JoinError, JoinParams, OneShotOpened, OneShotReply, OneShotRequest, OneShotRole, OneShotSession,
-    RoomEvent, ServiceRequest, ServiceResponse, VideoGrant,
+    RoomEvent, ServiceErrorCode, ServiceRequest, ServiceResponse, VideoGrant,
 };
 use bedrud_sfu::{CloseReason, Event, TransportId};
 use livekit_protocol::participant_info::State;
 use livekit_protocol::{
-    DisconnectReason, MuteRoomTrackRequest, ParticipantPermission, RoomParticipantIdentity, TrackSource,
-    UpdateParticipantRequest,
+    DisconnectReason, MoveParticipantRequest, MuteRoomTrackRequest, ParticipantPermission,
+    RoomParticipantIdentity, TrackSource, UpdateParticipantRequest,
 };
 use std::time::Duration;
 
@@ -252,6 +252,21 @@ fn server_mutes_unmutes_and_removes_the_publisher() {
     assert!(w.service(ServiceRequest::RemoveParticipant(who)).is_ok());
     assert!(!w.shard.transports.contains_key(&transport(&opened)));
     assert_eq!(w.hub.stats().participants, 1);
+}
+
+#[test]
+fn a_session_cannot_be_moved() {
+    let mut w = World::new();
+    w.join("alice", join(false));
+    let opened = whip(&mut w, "obs");
+    let before = w.hub.stats();
+    let (room, identity, destination_room) = ("room".into(), "obs".into(), "hall".into());
+    let request = MoveParticipantRequest { room, identity, destination_room };
+    let refused = w.service(ServiceRequest::MoveParticipant(request)).unwrap_err();
+    assert_eq!(refused.code, ServiceErrorCode::FailedPrecondition);
+    assert_eq!(w.hub.stats(), before, "no other room was made for it");
+    assert!(w.shard.transports.contains_key(&transport(&opened)));
+    assert_eq!(w.client("alice").sees("obs").unwrap().tracks.len(), 2);
 }
 
 #[test]
