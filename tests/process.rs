@@ -19,6 +19,8 @@ mod livekit;
 mod livekit_commands;
 #[path = "process/platform.rs"]
 mod platform;
+#[path = "process/revoked.rs"]
+mod revoked;
 #[path = "process/server.rs"]
 mod server;
 #[path = "process/server_sdk.rs"]

@@ -25,11 +25,12 @@ pub use bedrud_net::{
     local_ips, sniff,
 };
 pub use bedrud_room::{
-    ByKind, Claims, ClientContext, Format, Frame, HubConfig, HubCounters, HubMetrics, JoinError, JoinParams,
-    Limits, MAX_JOIN_REQUEST, MAX_SIGNAL_MESSAGE, OneShotOpened, OneShotReply, OneShotRequest, OneShotResult,
-    OneShotRole, OneShotSession, PlayWish, Reconnect, Revocation, RoomEvent, RoomMetrics, ServerMessage,
-    ServiceError, ServiceErrorCode, ServiceRequest, ServiceResponse, SignalCodecError, SignalPath, Timeouts,
-    Traffic, VideoGrant, decode_join_request, decode_request, encode_response,
+    ByKind, Claims, ClientContext, Format, Frame, Histogram, HubConfig, HubCounters, HubMetrics, HubTimings,
+    JoinError, JoinParams, Limits, MAX_JOIN_REQUEST, MAX_SIGNAL_MESSAGE, OneShotOpened, OneShotReply,
+    OneShotRequest, OneShotResult, OneShotRole, OneShotSession, PlayWish, Reconnect, Revocation, RoomEvent,
+    RoomMetrics, ServerMessage, ServiceError, ServiceErrorCode, ServiceRequest, ServiceResponse,
+    SignalCodecError, SignalPath, Snapshot, Timeouts, Traffic, VideoGrant, decode_join_request,
+    decode_request, encode_response,
 };
 pub use bedrud_rtp::{Codec, MediaKind};
 pub use bedrud_sfu::{DropReason, ShardConfig, ShardStats};

@@ -162,10 +162,8 @@ impl Sfu {
     /// [`ServiceError`] with the code and text of the LiveKit API.
     pub async fn service(&self, request: ServiceRequest) -> Result<ServiceResponse, ServiceError> {
         let (reply, done) = oneshot::channel();
-        let unavailable = || ServiceError {
-            code: ServiceErrorCode::Unavailable,
-            message: "the media server is shutting down".to_owned(),
-        };
+        let unavailable =
+            || ServiceError::new(ServiceErrorCode::Unavailable, "the media server is shutting down");
         let request = Request::Service { request: Box::new(request), reply };
         self.0.link.requests.send(request).await.map_err(|_| unavailable())?;
         done.await.map_err(|_| unavailable())?

@@ -6,6 +6,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use rand::{Rng as _, RngCore as _, SeedableRng as _, rngs::StdRng};
 use uuid::Uuid;
 
+/// Letters and digits that cannot be taken for each other: what the ids of LiveKit's protocol are made of.
+pub const LEGIBLE: &[u8] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+
 /// A cryptographic generator that the server seeds from the system, and a test from a constant.
 pub struct Entropy(Mutex<StdRng>);
 

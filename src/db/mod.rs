@@ -13,6 +13,7 @@ pub mod participants;
 mod pool;
 mod postgres;
 pub mod preferences;
+pub mod revoked_tokens;
 pub mod rooms;
 pub mod schema;
 pub mod sessions;

@@ -159,6 +159,18 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::Ts;
+    revoked_tokens (room, identity, token) {
+        room -> Text,
+        identity -> Text,
+        token -> Text,
+        not_before -> BigInt,
+        expires_at -> Ts,
+    }
+}
+
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(blocked_refresh_tokens -> users (user_id));
 diesel::joinable!(user_preferences -> users (user_id));
@@ -176,4 +188,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     room_participants,
     settings,
     webhook_deliveries,
+    revoked_tokens,
 );

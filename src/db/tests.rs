@@ -41,7 +41,7 @@ fn every_table_and_column_exists_in_the_database() {
             })* };
         }
         check!(users, sessions, blocked_refresh_tokens, invite_tokens, user_preferences);
-        check!(setup_tokens, rooms, room_participants, settings, webhook_deliveries);
+        check!(setup_tokens, rooms, room_participants, settings, webhook_deliveries, revoked_tokens);
     });
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    db::{DbResult, rooms, sessions},
+    db::{DbResult, revoked_tokens, rooms, sessions},
     domain::Platform,
 };
 
@@ -12,20 +12,21 @@ pub const IDLE: Duration = Duration::from_secs(5 * 60);
 /// Rooms closed in one go.
 const BATCH: i64 = 200;
 
-/// Closes rooms that ran out or were left, and forgets sessions that ran out.
+/// Closes rooms that ran out or were left, and forgets sessions and revoked tokens that ran out.
 ///
 /// # Errors
 /// The database's; calling again in a minute is right.
 pub async fn run(platform: &Platform) -> DbResult<()> {
     let now = platform.now();
-    let (closed, forgotten) = platform
+    let (closed, sessions, tokens) = platform
         .store
         .write(move |c| {
-            DbResult::Ok((rooms::close_stale(c, now, now.minus(IDLE), BATCH)?, sessions::purge(c, now)?))
+            let closed = rooms::close_stale(c, now, now.minus(IDLE), BATCH)?;
+            DbResult::Ok((closed, sessions::purge(c, now)?, revoked_tokens::purge(c, now)?))
         })
         .await?;
-    if !closed.is_empty() || forgotten > 0 {
-        tracing::info!(rooms = closed.len(), sessions = forgotten, "housekeeping");
+    if !closed.is_empty() || sessions + tokens > 0 {
+        tracing::info!(rooms = closed.len(), sessions, revoked_tokens = tokens, "housekeeping");
     }
     Ok(())
 }

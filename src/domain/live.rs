@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use bedrud_media::RoomEvent;
+use bedrud_media::{Revocation, RoomEvent};
 
 use crate::{
-    db::{Db, DbError, DbResult, Moment, participants, rooms},
-    domain::Platform,
+    db::{Db, DbError, DbResult, Moment, participants, revoked_tokens, rooms},
+    domain::{Platform, revocations},
 };
 
 /// Pause before a change that could not be stored is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// A change of a room's live state. Rooms go by name, participants by identity, which is the user id.
+/// A change to be stored. Rooms go by name, participants by identity, which is the user id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// A participant's media connection came up.
@@ -38,6 +38,8 @@ pub enum Change {
         /// Room name.
         room: String,
     },
+    /// Tokens of a participant that was removed.
+    Revoked(Revocation),
 }
 
 impl Change {
@@ -57,9 +59,9 @@ impl Change {
                 sid: participant.sid.clone(),
             }),
             RoomEvent::RoomFinished { room } => Some(Self::Finished { room: room.name.clone() }),
+            RoomEvent::TokensRevoked(entry) => Some(Self::Revoked(entry.clone())),
             RoomEvent::RoomStarted { .. }
             | RoomEvent::RoomAgentsChanged { .. }
-            | RoomEvent::TokensRevoked(_)
             | RoomEvent::TrackPublished { .. }
             | RoomEvent::TrackUnpublished { .. } => None,
         }
@@ -70,22 +72,34 @@ impl Change {
     /// # Errors
     /// The database's.
     pub fn apply(&self, c: &mut Db, now: Moment) -> DbResult<()> {
-        let (Self::Connected { room, .. } | Self::Disconnected { room, .. } | Self::Finished { room }) = self;
-        let Some(room) = rooms::by_name(c, room)? else { return Ok(()) };
-        let changed = match self {
-            Self::Connected { identity, sid, .. } => {
-                participants::connected(c, &room.id, identity, sid, now)?
+        match self {
+            Self::Connected { room, identity, sid } => {
+                in_room(c, room, now, |c, room| participants::connected(c, room, identity, sid, now))
             }
-            Self::Disconnected { identity, sid, .. } => {
-                participants::disconnected(c, &room.id, identity, sid, now)?
+            Self::Disconnected { room, identity, sid } => {
+                in_room(c, room, now, |c, room| participants::disconnected(c, room, identity, sid, now))
             }
-            Self::Finished { .. } => participants::all_left(c, &room.id, now)? > 0,
-        };
-        if changed {
-            rooms::touch(c, &room.id, now)?;
+            Self::Finished { room } => {
+                in_room(c, room, now, |c, room| Ok(participants::all_left(c, room, now)? > 0))
+            }
+            // Rooms that only the media server knows count as well.
+            Self::Revoked(entry) => revoked_tokens::put(c, &revocations::rows(entry)),
         }
-        Ok(())
     }
+}
+
+/// Makes a change in the room of this name, if there is one. `change` says whether it changed anything.
+fn in_room(
+    c: &mut Db,
+    name: &str,
+    now: Moment,
+    change: impl FnOnce(&mut Db, &str) -> DbResult<bool>,
+) -> DbResult<()> {
+    let Some(room) = rooms::by_name(c, name)? else { return Ok(()) };
+    if change(c, &room.id)? {
+        rooms::touch(c, &room.id, now)?;
+    }
+    Ok(())
 }
 
 /// To be called before the media server takes anybody in: after a restart all rooms are empty.
@@ -165,6 +179,22 @@ mod tests {
             Change::Finished { room: "den".into() }.apply(c, now).unwrap();
             assert_eq!(participants::count_present(c, "r").unwrap(), 0);
             assert!(rooms::by_id(c, "r").unwrap().unwrap().is_active, "an empty room can be joined again");
+        });
+    }
+
+    #[test]
+    fn revocations_are_kept_for_rooms_of_others_too() {
+        with_db(|c| {
+            let entry = Revocation {
+                room: "elsewhere".into(),
+                identity: "a".into(),
+                not_before: 10,
+                until: 20,
+                tokens: vec!["t".into()],
+            };
+            let change = Change::of(&RoomEvent::TokensRevoked(entry)).unwrap();
+            change.apply(c, Moment::EPOCH).unwrap();
+            assert_eq!(revoked_tokens::all(c, Moment::EPOCH).unwrap().len(), 2);
         });
     }
 

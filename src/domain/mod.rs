@@ -9,6 +9,7 @@ pub mod housekeeping;
 pub mod live;
 pub mod names;
 mod platform;
+pub mod revocations;
 pub mod rooms;
 pub mod settings;
 pub mod setup;

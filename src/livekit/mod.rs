@@ -7,6 +7,8 @@ mod socket;
 mod twirp;
 mod whip;
 
+pub(crate) use agents::{AgentFigures, DispatchStats};
+pub(crate) use rtc::Joined;
 pub(crate) use twirp::ErrorCode;
 
 use self::agents::Agents;
@@ -37,18 +39,32 @@ pub struct LiveKit(Arc<Inner>);
 struct Inner {
     sfu: Sfu,
     keys: ApiKeys,
-    max_body: usize,
+    limits: HttpLimits,
     guard: Guard,
     platform: Option<Arc<Platform>>,
     agents: Agents,
 }
 
+/// Sizes of what is read from the network before anybody can judge it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// Body of a server API call, bytes.
+    pub body: usize,
+    /// Message of an agent worker, bytes.
+    pub agent_message: usize,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self { body: 10 << 20, agent_message: 2 << 20 }
+    }
+}
+
 impl LiveKit {
-    /// `max_body` limits the bodies of server API calls, bytes. Must be called on a Tokio runtime, which the dispatcher
-    /// of agents runs on.
+    /// Must be called on a Tokio runtime, which the dispatcher of agents runs on.
     #[must_use]
-    pub fn new(sfu: Sfu, keys: ApiKeys, max_body: usize, guard: Guard) -> Self {
-        Self::with(sfu, keys, max_body, guard, None)
+    pub fn new(sfu: Sfu, keys: ApiKeys, limits: HttpLimits, guard: Guard) -> Self {
+        Self::with(sfu, keys, limits, guard, None)
     }
 
     /// As [`LiveKit::new`], with a platform whose bans and ended rooms count at each connect.
@@ -56,16 +72,22 @@ impl LiveKit {
     pub fn of_platform(
         sfu: Sfu,
         keys: ApiKeys,
-        max_body: usize,
+        limits: HttpLimits,
         guard: Guard,
         platform: Arc<Platform>,
     ) -> Self {
-        Self::with(sfu, keys, max_body, guard, Some(platform))
+        Self::with(sfu, keys, limits, guard, Some(platform))
     }
 
-    fn with(sfu: Sfu, keys: ApiKeys, max_body: usize, guard: Guard, platform: Option<Arc<Platform>>) -> Self {
+    fn with(
+        sfu: Sfu,
+        keys: ApiKeys,
+        limits: HttpLimits,
+        guard: Guard,
+        platform: Option<Arc<Platform>>,
+    ) -> Self {
         let agents = Agents::start(&sfu, keys.clone(), guard.clone());
-        Self(Arc::new(Inner { sfu, keys, max_body, guard, platform, agents }))
+        Self(Arc::new(Inner { sfu, keys, limits, guard, platform, agents }))
     }
 
     /// Asks the platform again, because a token outlives a ban and the end of a room. Who may enter a private room was
@@ -84,6 +106,11 @@ impl LiveKit {
                 refuse(503, "access cannot be checked now, try again")
             }
         }
+    }
+
+    /// Figures of agents, for those who count.
+    pub(crate) fn agent_figures(&self) -> AgentFigures {
+        self.0.agents.figures()
     }
 
     /// The media server.
@@ -118,7 +145,7 @@ impl LiveKit {
             .route("/rtc/v1", get(rtc::socket_v1))
             .route("/agent", get(agents::connect))
             .route("/twirp/{service}/{method}", post(twirp::call).fallback(twirp::bad_route))
-            .layer(DefaultBodyLimit::max(self.0.max_body))
+            .layer(DefaultBodyLimit::max(self.0.limits.body))
             .layer(cors())
             .merge(validate)
             .merge(whip::router())

@@ -83,6 +83,7 @@ async fn connect(
         Ok(params) => params,
         Err(error) => return refuse(&error),
     };
+    let protocol = params.client_info.protocol;
     let joined = tokio::time::timeout(JOIN_TIMEOUT, livekit.0.sfu.join(params)).await;
     let session = match joined {
         Ok(Ok(session)) => session,
@@ -92,10 +93,19 @@ async fn connect(
             return (StatusCode::INTERNAL_SERVER_ERROR, text).into_response();
         }
     };
-    upgrade
+    let mut response = upgrade
         .max_message_size(MAX_SIGNAL_MESSAGE)
         .max_frame_size(MAX_SIGNAL_MESSAGE)
-        .on_upgrade(move |web_socket| socket::run(web_socket, session, livekit))
+        .on_upgrade(move |web_socket| socket::run(web_socket, session, livekit));
+    response.extensions_mut().insert(Joined { protocol });
+    response
+}
+
+/// Goes with the answer to an accepted join, for those who count.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Joined {
+    /// Protocol version that the client speaks.
+    pub(crate) protocol: i32,
 }
 
 async fn validate(

@@ -11,18 +11,30 @@ use tower::ServiceExt as _;
 struct Fixture {
     router: Router,
     keys: ApiKeys,
-    // Keeps the media server running.
+    // Keep the media server and the dispatcher of agents running.
     _livekit: LiveKit,
+    _shutdown: Shutdown,
 }
 
 fn fixture(adjust: impl FnOnce(&mut SfuConfig)) -> Fixture {
     let mut config = SfuConfig::bound_to(([127, 0, 0, 1], 0).into());
     adjust(&mut config);
     let keys = ApiKeys::one("devkey", "secret");
-    let guard = Shutdown::default().guard();
-    let livekit = LiveKit::new(Sfu::start(config).unwrap(), keys.clone(), 4096, guard);
+    let shutdown = Shutdown::default();
+    let limits = HttpLimits { body: 4096, ..HttpLimits::default() };
+    let livekit = LiveKit::new(Sfu::start(config).unwrap(), keys.clone(), limits, shutdown.guard());
     let router = crate::server::router::media_only(livekit.router());
-    Fixture { router, keys, _livekit: livekit }
+    Fixture { router, keys, _livekit: livekit, _shutdown: shutdown }
+}
+
+/// The request of a WebSocket client, on a connection that ends with the answer.
+fn upgrade(path: &str) -> axum::http::request::Builder {
+    Request::get(path)
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+        .extension(hyper::upgrade::on(Request::new(Body::empty())))
 }
 
 impl Fixture {
@@ -245,64 +257,6 @@ async fn refreshed_tokens_join_again_and_live_long_enough() {
     assert_eq!(f.get(&format!("/rtc/validate?access_token={token}")).await.0, 200);
 }
 
-#[tokio::test]
-async fn removed_participant_and_wrong_transfers_are_told_in_words_that_sdks_know() {
-    let f = fixture(|_| {});
-    let admin = f.token(|_, v| {
-        v.room_create = true;
-        v.room_admin = true;
-        v.destination_room = "den".into();
-    });
-    for (method, body, status, code, msg) in [
-        (
-            "MoveParticipant",
-            r#"{"room":"den","identity":"a","destination_room":"den"}"#,
-            400,
-            "invalid_argument",
-            "destination room cannot be the same as source room",
-        ),
-        (
-            "ForwardParticipant",
-            r#"{"room":"den","identity":"a","destination_room":"den"}"#,
-            400,
-            "invalid_argument",
-            "destination room cannot be the same as source room",
-        ),
-        ("PerformRpc", r#"{"room":"den"}"#, 400, "invalid_argument", "destination identity is required"),
-        (
-            "PerformRpc",
-            r#"{"room":"den","destination_identity":"a","method":"m"}"#,
-            404,
-            "not_found",
-            "requested room does not exist",
-        ),
-        ("CreateRoom", r#"{"name":""}"#, 400, "invalid_argument", "no room name"),
-        (
-            "CreateRoom",
-            r#"{"name":"x","room_preset":"none"}"#,
-            400,
-            "invalid_argument",
-            "unknown room configuration in create room request",
-        ),
-        (
-            "CreateRoom",
-            r#"{"name":"x","egress":{}}"#,
-            500,
-            "internal",
-            "egress not connected (redis required)",
-        ),
-        (
-            "RemoveParticipant",
-            r#"{"room":"den","identity":"a"}"#,
-            404,
-            "not_found",
-            "participant does not exist",
-        ),
-    ] {
-        let (got, error) = f.twirp(&format!("livekit.RoomService/{method}"), &admin, body).await;
-        assert_eq!((got, error), (status, serde_json::json!({ "code": code, "msg": msg })), "{method}");
-    }
-}
-
+mod errors;
 mod grants;
 mod jwt;

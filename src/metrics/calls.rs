@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::observe::histogram::Histogram;
+use bedrud_media::Histogram;
 
 use super::text::{Kind, Text};
 

@@ -2,22 +2,27 @@
 //!
 //! Nothing is gathered until somebody asks, except counters that cost an addition where the thing happens.
 
+mod agents;
 mod calls;
+mod joins;
 mod media;
 mod process;
 pub mod rooms;
 #[cfg(test)]
 mod tests;
 pub mod text;
+mod timings;
 mod webhooks;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bedrud_media::Sfu;
 
+use crate::livekit::AgentFigures;
 use crate::webhooks::Stats;
 
 pub use calls::Calls;
+pub use joins::Joins;
 use rooms::Listing;
 use text::{Kind, Text};
 
@@ -31,6 +36,8 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     sfu: Sfu,
     calls: Calls,
+    joins: Joins,
+    agents: OnceLock<AgentFigures>,
     webhooks: OnceLock<Arc<Stats>>,
     rooms: Mutex<Listing>,
 }
@@ -42,6 +49,8 @@ impl Metrics {
         Self(Arc::new(Inner {
             sfu,
             calls: Calls::default(),
+            joins: Joins::default(),
+            agents: OnceLock::new(),
             webhooks: OnceLock::new(),
             rooms: Mutex::new(Listing::new(rooms)),
         }))
@@ -51,6 +60,17 @@ impl Metrics {
     pub fn watch_webhooks(&self, stats: Arc<Stats>) {
         // A second caller would be a second set of webhooks, which there is not.
         let _ = self.0.webhooks.set(stats);
+    }
+
+    /// Adds the figures of agents.
+    pub(crate) fn watch_agents(&self, figures: AgentFigures) {
+        let _ = self.0.agents.set(figures);
+    }
+
+    /// How long joins took.
+    #[must_use]
+    pub fn joins(&self) -> &Joins {
+        &self.0.joins
     }
 
     /// Counts of calls of the server API.
@@ -63,12 +83,21 @@ impl Metrics {
     pub async fn render(&self) -> Option<String> {
         let media = self.0.sfu.metrics().await?;
         let series = self.0.rooms.lock().unwrap_or_else(PoisonError::into_inner).update(&media.hub.rooms);
-        let mut text = Text::default();
+        let agents = match self.0.agents.get() {
+            Some(figures) => figures.read().await,
+            None => None,
+        };
+        let mut text = Text::of_node(&self.0.sfu.server_info().node_id);
         text.family("bedrud_build_info", Kind::Gauge, "Version of this server.");
         text.sample("bedrud_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
         media::write(&mut text, &media);
         rooms::write(&mut text, &series);
+        timings::write(&mut text, &media.hub.timings);
+        self.0.joins.write(&mut text);
         self.0.calls.write(&mut text);
+        if let Some(stats) = &agents {
+            agents::write(&mut text, stats);
+        }
         if let Some(stats) = self.0.webhooks.get() {
             webhooks::write(&mut text, stats);
         }

@@ -11,7 +11,10 @@ use bedrud_media::{ServiceRequest, Sfu, SfuConfig, protocol as proto};
 use tower::ServiceExt as _;
 
 use super::Metrics;
+use crate::auth::media_token::{self, ApiKeys, Claims, VideoGrant};
+use crate::livekit::{HttpLimits, LiveKit};
 use crate::server::metrics::{Access, count_calls, router};
+use crate::server::shutdown::Shutdown;
 use crate::webhooks::Stats;
 
 /// Samples by name with labels; panics at whatever Prometheus would refuse.
@@ -79,6 +82,60 @@ async fn the_answer_is_well_formed_and_follows_what_happens() {
     assert!(after["process_resident_memory_bytes"] > 1e6);
     sfu.shutdown(std::time::Duration::ZERO).await;
     assert!(metrics.render().await.is_none());
+}
+
+#[tokio::test]
+async fn series_with_the_names_of_the_reference_server_say_which_node_they_are_of() {
+    let mut config = SfuConfig::bound_to("127.0.0.1:0".parse().unwrap());
+    config.hub.node_id = "ND_x".into();
+    let metrics = Metrics::new(Sfu::start(config).unwrap(), 2);
+    let seen = parse(&metrics.render().await.unwrap());
+    let node = "node_id=\"ND_x\",node_type=\"SERVER\"}";
+    for name in seen.keys() {
+        assert_eq!(name.starts_with("livekit_"), name.ends_with(node), "{name}");
+    }
+    assert_eq!(seen[&format!("livekit_room_total{{{node}")], 0.0);
+}
+
+#[tokio::test]
+async fn rooms_joins_and_agents_are_measured() {
+    let sfu = sfu();
+    let metrics = Metrics::new(sfu.clone(), 2);
+    let keys = ApiKeys::one("devkey", "secret");
+    let shutdown = Shutdown::default();
+    let livekit = LiveKit::new(sfu.clone(), keys.clone(), HttpLimits::default(), shutdown.guard());
+    metrics.watch_agents(livekit.agent_figures());
+    let routes = count_calls(livekit.router(), metrics.clone());
+    let video = VideoGrant { room_join: true, room: "den".into(), ..VideoGrant::default() };
+    let exp = Some(crate::server::health::unix_seconds() + 60);
+    let claims = Claims { sub: "ada".into(), exp, video: Some(video), ..Claims::default() };
+    let token = media_token::sign(&claims, "devkey", &keys).unwrap();
+    for (path, status) in [
+        (format!("/rtc?protocol=16&access_token={token}"), StatusCode::SWITCHING_PROTOCOLS),
+        ("/rtc?protocol=16".to_owned(), StatusCode::UNAUTHORIZED),
+    ] {
+        let request = Request::get(path)
+            .header("connection", "upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .extension(hyper::upgrade::on(Request::new(Body::empty())));
+        let answer = routes.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), status);
+    }
+    let delete = proto::DeleteRoomRequest { room: "den".into() };
+    sfu.service(ServiceRequest::DeleteRoom(delete)).await.unwrap();
+    let seen = parse(&metrics.render().await.unwrap());
+    assert_eq!(seen["livekit_session_join_latency_ms_count{protocol_version=\"16\"}"], 1.0);
+    assert_eq!(seen["livekit_room_duration_seconds_count"], 1.0);
+    assert_eq!(seen["livekit_session_duration_ms_count"], 0.0, "its media connection never came up");
+    assert_eq!(seen["bedrud_agent_workers{state=\"available\"}"], 0.0);
+    assert_eq!(seen["bedrud_agent_jobs_total{state=\"assigned\"}"], 0.0);
+    shutdown.begin();
+    drop((livekit, routes));
+    shutdown.finish(std::time::Duration::from_secs(5)).await;
+    let after = parse(&metrics.render().await.unwrap());
+    assert!(!after.keys().any(|name| name.starts_with("bedrud_agent")), "there is no dispatcher any more");
 }
 
 #[tokio::test]

@@ -2,11 +2,15 @@
 
 use std::fmt::{Display, Write as _};
 
-use crate::observe::histogram::Snapshot;
+use bedrud_media::Snapshot;
 
 /// An answer being written.
 #[derive(Debug, Default)]
-pub struct Text(String);
+pub struct Text {
+    out: String,
+    /// Labels of all series that carry the reference server's names.
+    node: Vec<(&'static str, String)>,
+}
 
 /// What the values of a family do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +24,16 @@ pub enum Kind {
 }
 
 impl Text {
+    /// Series with LiveKit's names say which node they are of, as there; without an id they do not.
+    #[must_use]
+    pub fn of_node(id: &str) -> Self {
+        let node = match id {
+            "" => Vec::new(),
+            id => vec![("node_id", id.to_owned()), ("node_type", "SERVER".to_owned())],
+        };
+        Self { node, ..Self::default() }
+    }
+
     /// Begins a family. Its samples follow.
     pub fn family(&mut self, name: &str, kind: Kind, help: &str) {
         let kind = match kind {
@@ -27,28 +41,32 @@ impl Text {
             Kind::Gauge => "gauge",
             Kind::Histogram => "histogram",
         };
-        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+        let _ = write!(self.out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
     }
 
     /// One sample.
     pub fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
-        self.0.push_str(name);
-        for (n, (label, text)) in labels.iter().enumerate() {
-            let _ = write!(self.0, "{}{label}=\"", if n == 0 { '{' } else { ',' });
+        self.out.push_str(name);
+        let node = if name.starts_with("livekit_") { self.node.as_slice() } else { &[] };
+        let node = node.iter().map(|(label, text)| (*label, text.as_str()));
+        let mut open = '{';
+        for (label, text) in labels.iter().copied().chain(node) {
+            let _ = write!(self.out, "{open}{label}=\"");
+            open = ',';
             for c in text.chars() {
                 match c {
-                    '\\' => self.0.push_str("\\\\"),
-                    '"' => self.0.push_str("\\\""),
-                    '\n' => self.0.push_str("\\n"),
-                    c => self.0.push(c),
+                    '\\' => self.out.push_str("\\\\"),
+                    '"' => self.out.push_str("\\\""),
+                    '\n' => self.out.push_str("\\n"),
+                    c => self.out.push(c),
                 }
             }
-            self.0.push('"');
+            self.out.push('"');
         }
-        if !labels.is_empty() {
-            self.0.push('}');
+        if open == ',' {
+            self.out.push('}');
         }
-        let _ = writeln!(self.0, " {value}");
+        let _ = writeln!(self.out, " {value}");
     }
 
     /// A family of one sample without labels.
@@ -72,6 +90,6 @@ impl Text {
     /// The answer.
     #[must_use]
     pub fn finish(self) -> String {
-        self.0
+        self.out
     }
 }

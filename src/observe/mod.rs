@@ -1,7 +1,5 @@
 //! Log output: standard error, for people or as JSON. Nothing secret, and at the default level nothing personal.
 
-pub mod histogram;
-
 use crate::config::{LogFormat, LogLevel, Logger};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt as _;

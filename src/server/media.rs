@@ -1,11 +1,14 @@
 //! Settings of the media server, from the platform's configuration and from LiveKit's.
 
+use crate::auth::entropy::LEGIBLE;
 use crate::auth::media_token::ApiKeys;
-use crate::config::media::{self, MediaConfig};
+use crate::config::media::{self, MediaConfig, MediaLimits};
 use crate::config::{Config, read_file};
+use crate::livekit::HttpLimits;
 use anyhow::bail;
 use bedrud_media::protocol::IceServer;
-use bedrud_media::{Sfu, SfuConfig};
+use bedrud_media::{HubConfig, Sfu, SfuConfig};
+use sha2::{Digest as _, Sha256};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -52,7 +55,14 @@ pub fn start(settings: &MediaConfig, tcp: SocketAddr) -> anyhow::Result<Sfu> {
     config.tcp_port = Some(tcp.port());
     config.external_ips = addresses(&settings.rtc.node_ip);
     config.loopback_candidate = settings.rtc.enable_loopback_candidate;
-    let hub = &mut config.hub;
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    config.hub.node_id = node_id(host.trim(), tcp.port());
+    adjust(&mut config.hub, settings);
+    Ok(Sfu::start(config)?)
+}
+
+/// Takes over what the configuration says about rooms and their limits.
+fn adjust(hub: &mut HubConfig, settings: &MediaConfig) {
     let limit = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
     hub.limits.metadata = limit(settings.limit.max_metadata_size);
     hub.limits.attributes = limit(settings.limit.max_attributes_size);
@@ -76,7 +86,11 @@ pub fn start(settings: &MediaConfig, tcp: SocketAddr) -> anyhow::Result<Sfu> {
     hub.room_presets.clone_from(&settings.room.room_configurations.0);
     hub.region.clone_from(&settings.region);
     hub.ice_servers = ice_servers(settings);
-    Ok(Sfu::start(config)?)
+    hub.data_tracks = settings.enable_data_tracks;
+    hub.codec_regression_threshold = limit(settings.video.codec_regression_threshold);
+    hub.update_batch_bytes = limit(settings.room.update_batch_target_size);
+    hub.limits.signals_per_second = settings.limit.signal_messages_per_second;
+    hub.limits.signal_burst = settings.limit.signal_message_burst;
 }
 
 fn ice_servers(settings: &MediaConfig) -> Vec<IceServer> {
@@ -90,6 +104,24 @@ fn ice_servers(settings: &MediaConfig) -> Vec<IceServer> {
         credential: server.credential.reveal().to_owned(),
     });
     stun.chain(turn).collect()
+}
+
+/// Names this server to clients and in metrics. It stays the same over a restart, so that series go on.
+fn node_id(host: &str, port: u16) -> String {
+    let digest = Sha256::digest(format!("{host}:{port}"));
+    let pick = |byte: &u8| LEGIBLE.get(usize::from(*byte) % LEGIBLE.len()).map_or('2', |c| char::from(*c));
+    let id: String = digest.iter().take(12).map(pick).collect();
+    format!("ND_{id}")
+}
+
+/// What the HTTP surface may read at once; 0 in the configuration means no limit.
+#[must_use]
+pub fn http_limits(limit: &MediaLimits) -> HttpLimits {
+    let size = |n: u32| if n == 0 { usize::MAX } else { usize::try_from(n).unwrap_or(usize::MAX) };
+    HttpLimits {
+        body: size(limit.max_api_request_body_size),
+        agent_message: size(limit.agent_signal_message_size_limit),
+    }
 }
 
 /// The addresses of a list that was checked before.
@@ -150,6 +182,39 @@ mod tests {
         assert!(keys(&settings).unwrap().secret("a").is_some());
         let none = keys(&MediaConfig::default()).unwrap_err().to_string();
         assert!(none.contains("LIVEKIT_KEYS"), "{none}");
+    }
+
+    #[test]
+    fn the_configuration_reaches_the_media_server() {
+        let mut settings = MediaConfig::default();
+        let fresh = HubConfig::new(Vec::new(), Vec::new(), "");
+        let mut hub = fresh.clone();
+        adjust(&mut hub, &settings);
+        assert_eq!(hub, fresh, "the defaults of both are the same");
+
+        settings.enable_data_tracks = false;
+        settings.video.codec_regression_threshold = 0;
+        settings.room.update_batch_target_size = 1;
+        settings.limit.signal_messages_per_second = 2;
+        settings.limit.signal_message_burst = 3;
+        adjust(&mut hub, &settings);
+        assert!(!hub.data_tracks);
+        assert_eq!((hub.codec_regression_threshold, hub.update_batch_bytes), (0, 1));
+        assert_eq!((hub.limits.signals_per_second, hub.limits.signal_burst), (2, 3));
+
+        assert_eq!(http_limits(&settings.limit), HttpLimits::default());
+        settings.limit.agent_signal_message_size_limit = 0;
+        settings.limit.max_api_request_body_size = 5;
+        let limits = http_limits(&settings.limit);
+        assert_eq!((limits.agent_message, limits.body), (usize::MAX, 5));
+    }
+
+    #[test]
+    fn a_node_keeps_its_id_and_shares_it_with_no_other() {
+        let id = node_id("meet", 8090);
+        assert!(id.starts_with("ND_") && id.len() == 15, "{id}");
+        assert_eq!(id, node_id("meet", 8090));
+        assert!(id != node_id("meet", 8091) && id != node_id("meet2", 8090));
     }
 
     #[test]

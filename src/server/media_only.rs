@@ -2,7 +2,7 @@
 
 use super::edge::Edge;
 use super::webhooks::{self, Outbox};
-use super::{listen, media, metrics, router};
+use super::{files, listen, media, metrics, router};
 use crate::auth::media_token::ApiKeys;
 use crate::config::Server;
 use crate::config::media::MediaConfig;
@@ -64,6 +64,7 @@ pub async fn run(
     ready: impl FnOnce(&[SocketAddr]),
 ) -> anyhow::Result<()> {
     let keys = keys(&mut settings)?;
+    files::raise_limit();
     let edge = Edge::new(&Server::default())?;
     let hooks = match webhooks::of_media(&settings, &keys)? {
         Some(settings) => Some((settings, Outbox::open(data).await?)),
@@ -102,8 +103,8 @@ pub async fn run(
         }
     }
 
-    let max_body = settings.limit.max_api_request_body_size as usize;
-    let livekit = LiveKit::new(sfu.clone(), keys, max_body, edge.shutdown.guard());
+    let livekit = LiveKit::new(sfu.clone(), keys, media::http_limits(&settings.limit), edge.shutdown.guard());
+    figures.watch_agents(livekit.agent_figures());
     let routes = router::media_only(metrics::count_calls(livekit.router(), figures));
     // The routes hold the only other guard; see that nothing here outlives the end.
     drop(livekit);

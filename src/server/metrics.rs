@@ -76,19 +76,21 @@ async fn answer(State((metrics, access)): State<(Metrics, Access)>, headers: Hea
     }
 }
 
-/// Counts the calls of the server API on their way through these routes.
+/// Counts joins and the calls of the server API on their way through these routes.
 pub fn count_calls(routes: Router, metrics: Metrics) -> Router {
     routes.layer(middleware::from_fn_with_state(metrics, count))
 }
 
 #[allow(clippy::disallowed_methods, reason = "the server is the edge")]
 async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
-    let Some(path) = request.uri().path().strip_prefix("/twirp/").map(str::to_owned) else {
-        return next.run(request).await;
-    };
+    let twirp = request.uri().path().strip_prefix("/twirp/").map(str::to_owned);
     let start = Instant::now();
     let response = next.run(request).await;
     let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    if let Some(joined) = response.extensions().get::<crate::livekit::Joined>() {
+        metrics.joins().count(joined.protocol, millis);
+    }
+    let Some(path) = twirp else { return response };
     let code = response.extensions().get::<crate::livekit::ErrorCode>().map_or("", |code| code.0);
     metrics.calls().count(&path, response.status().as_u16(), code, millis);
     response

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod cors;
 pub mod data_dir;
 pub mod edge;
+pub mod files;
 pub mod headers;
 pub mod health;
 pub mod http;

@@ -4,13 +4,13 @@ use super::data_dir::DataDir;
 use super::edge::Edge;
 use super::health::{Probe, unix_seconds};
 use super::{
-    clock, health, http, listen, media, metrics, presence, router, secrets, settings, tls, webhooks,
+    clock, files, health, http, listen, media, metrics, presence, router, secrets, settings, tls, webhooks,
 };
 use crate::api::{self, AppParts, AppState, Entropy, MediaControl};
 use crate::auth::media_token::ApiKeys;
 use crate::config::Config;
 use crate::db::{DatabaseConfig, Store};
-use crate::domain::{Platform, housekeeping, live, setup};
+use crate::domain::{Platform, housekeeping, live, revocations, setup};
 use crate::livekit::LiveKit;
 use crate::metrics::Metrics;
 use crate::ui;
@@ -54,6 +54,7 @@ pub struct Started {
 /// # Errors
 /// What cannot be started; the message says what to do.
 pub async fn run(mut config: Config, ready: impl FnOnce(&Started)) -> anyhow::Result<()> {
+    files::raise_limit();
     let data = DataDir::open(&config.server.data_dir)?;
     data.path().clone_into(&mut config.server.data_dir);
     secrets::complete(&mut config, data.path())?;
@@ -82,6 +83,7 @@ pub async fn run(mut config: Config, ready: impl FnOnce(&Started)) -> anyhow::Re
     let platform = platform(&config, store, &sfu)?;
     let app = AppState::new(platform)?;
     live::reset(app.platform()).await?;
+    sfu.restore_revocations(revocations::kept(app.platform()).await?).await;
     let (stop_presence, stopped) = oneshot::channel();
     let presence = presence::follow(Arc::clone(app.platform()), sfu.clone(), sfu.events(), stopped);
     let presence = tokio::spawn(presence);
@@ -98,9 +100,14 @@ pub async fn run(mut config: Config, ready: impl FnOnce(&Started)) -> anyhow::Re
     let token = setup::new_token(app.platform()).await?;
 
     let keys = ApiKeys::one(&config.livekit.api_key, config.livekit.api_secret.reveal());
-    let max_body = media_settings.limit.max_api_request_body_size as usize;
-    let livekit =
-        LiveKit::of_platform(sfu.clone(), keys, max_body, edge.shutdown.guard(), Arc::clone(app.platform()));
+    let livekit = LiveKit::of_platform(
+        sfu.clone(),
+        keys,
+        media::http_limits(&media_settings.limit),
+        edge.shutdown.guard(),
+        Arc::clone(app.platform()),
+    );
+    figures.watch_agents(livekit.agent_figures());
     let cert_path = certificate.as_ref().map(|files| files.cert.clone());
     let routes = router::platform(
         &config,

@@ -36,9 +36,12 @@ pub async fn follow(
     }
 }
 
-/// Empties all rooms in the database and fills in who is there. Events that arrive meanwhile are applied after.
+/// Empties all rooms in the database and fills in who is there, and which tokens are refused. Events that arrive meanwhile are applied after.
 async fn read_anew(platform: &Platform, sfu: &Sfu) -> anyhow::Result<()> {
     live::reset(platform).await?;
+    for entry in sfu.revocations().await {
+        live::store(platform, &Change::Revoked(entry)).await;
+    }
     let request = ServiceRequest::ListRooms(proto::ListRoomsRequest::default());
     let ServiceResponse::Rooms(rooms) = sfu.service(request).await? else { return Ok(()) };
     for room in rooms {

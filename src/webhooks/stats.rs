@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::observe::histogram::Histogram;
+use bedrud_media::Histogram;
 
 /// Upper bounds of the length of queues.
 const LENGTHS: &[u64] = &[1, 2, 3, 4, 5, 10, 20, 40, 80];

@@ -58,6 +58,10 @@ test('figures rise with a meeting and fall when it ends', async () => {
         [`bedrud_room_bytes_total{direction="incoming",room="${room}"}`]: (v) => v > 10_000,
         [`bedrud_room_bytes_total{direction="outgoing",room="${room}"}`]: (v) => v > 10_000,
         'bedrud_room_participants{room="other"}': (v) => v === 0,
+        'livekit_session_start_time_ms_count{}': (v) => v === 2,
+        'bedrud_first_media_ms_count{kind="AUDIO"}': (v) => v >= 2,
+        'bedrud_first_media_ms_count{kind="VIDEO"}': (v) => v >= 2,
+        'bedrud_agent_workers{state="available"}': (v) => v === 0,
       });
     }
     let wrong;
@@ -70,4 +74,10 @@ test('figures rise with a meeting and fall when it ends', async () => {
     for (const client of clients) await client.leave();
   }
   await until('everybody is gone', async () => (await scrape(url, login)).get('livekit_participant_total{}') === 0);
+  if (server.external) return;
+  const after = await scrape(url, login);
+  assert.equal(after.get('livekit_session_duration_ms_count{}'), 2);
+  const sum = (name) => [...after].filter(([series]) => series.startsWith(`${name}{`)).reduce((n, [, v]) => n + v, 0);
+  assert.equal(sum('livekit_session_join_latency_ms_count'), 2);
+  assert.equal(sum('livekit_pubsubtime_ms_count'), 4);
 });

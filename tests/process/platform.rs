@@ -17,7 +17,8 @@ fn metrics_on_the_main_port_are_for_those_with_the_token() {
     let (status, head, body) = server.request("GET", "/metrics", &token, "");
     assert_eq!(status, 200);
     assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
-    assert!(body.contains("\nlivekit_room_total 0\n"), "{body}");
+    let rooms = body.lines().find(|l| l.starts_with("livekit_room_total{node_id=\"ND_"));
+    assert!(rooms.is_some_and(|l| l.ends_with(",node_type=\"SERVER\"} 0")), "{body}");
 }
 
 #[test]

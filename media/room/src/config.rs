@@ -137,6 +137,10 @@ pub struct HubConfig {
     pub remote_unmute: bool,
     /// Participants may store data blobs.
     pub data_blobs: bool,
+    /// Participants may publish data tracks.
+    pub data_tracks: bool,
+    /// Updates about many participants are sent in messages of about this size, bytes; 0 means in one.
+    pub update_batch_bytes: usize,
     /// Tracks of one participant share a media stream, so that browsers play them in sync.
     pub sync_streams: bool,
     /// Lowest and highest play-out delay of rooms that ask for none, milliseconds; zeros leave it to the receivers.
@@ -180,6 +184,8 @@ impl HubConfig {
             codec_regression_threshold: 5,
             remote_unmute: false,
             data_blobs: false,
+            data_tracks: true,
+            update_batch_bytes: 128 * 1024,
             sync_streams: false,
             playout_delay: (0, 0),
             room_presets: BTreeMap::new(),

@@ -6,7 +6,7 @@
 
 use crate::hub::Hub;
 use crate::ids::{Pid, RoomKey};
-use crate::io::{Now, Output, ServiceError, ServiceErrorCode, ServiceResponse};
+use crate::io::{Now, Output, ServiceError, ServiceErrorCode, ServiceResponse, complaint};
 use crate::relay::Relay;
 use crate::room::Farewell;
 use bedrud_sfu::TransportId;
@@ -121,10 +121,10 @@ impl Hub {
             return Err(invalid("no room name"));
         }
         if room == to {
-            return Err(invalid("destination room cannot be the same as source room"));
+            return Err(ServiceError::argument("destination room cannot be the same as source room"));
         }
         if max != 0 && to.len() > max {
-            return Err(invalid(&format!("room name length exceeds limits: max length {max}")));
+            return Err(invalid(complaint::ROOM_NAME));
         }
         if self.closing {
             return Err(refused(ServiceErrorCode::Unavailable, "server is shutting down"));

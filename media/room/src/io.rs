@@ -291,6 +291,8 @@ pub enum ServiceResponse {
     Track(Option<Box<proto::TrackInfo>>),
     /// PerformRpc.
     RpcPayload(String),
+    /// RemoveParticipant, and which tokens are refused from now on; `None` for one that was only forwarded here.
+    Removed(Option<Box<Revocation>>),
     /// Everything else.
     Done,
 }
@@ -328,10 +330,31 @@ pub struct ServiceError {
     pub code: ServiceErrorCode,
     /// Text, as the reference server words it.
     pub message: String,
+    /// The complaint without its details, where Twirp has it as `meta.argument`.
+    pub argument: Option<&'static str>,
 }
 
 impl ServiceError {
-    pub(crate) fn new(code: ServiceErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+    /// A code with its text.
+    pub fn new(code: ServiceErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), argument: None }
     }
+
+    /// A request that is refused for one of its fields.
+    pub(crate) fn argument(complaint: &'static str) -> Self {
+        Self { argument: Some(complaint), ..Self::new(ServiceErrorCode::InvalidArgument, complaint) }
+    }
+
+    /// A field that is too large. The text names what is allowed.
+    pub(crate) fn too_large(complaint: &'static str, max: usize) -> Self {
+        Self { message: format!("{complaint} {max}"), ..Self::argument(complaint) }
+    }
+}
+
+/// Complaints about sizes, as the reference server words them.
+pub(crate) mod complaint {
+    pub(crate) const ROOM_NAME: &str = "room name length exceeds limits";
+    pub(crate) const NAME: &str = "name length exceeds limits";
+    pub(crate) const METADATA: &str = "metadata size exceeds limits";
+    pub(crate) const ATTRIBUTES: &str = "attribute size exceeds limits";
 }

@@ -38,7 +38,7 @@ pub use io::{
 };
 pub use join_params::{ClientContext, JoinParams, Reconnect, SignalPath};
 pub use message::ServerMessage;
-pub use metrics::{ByKind, HubCounters, HubMetrics, RoomMetrics, Traffic};
+pub use metrics::{ByKind, Histogram, HubCounters, HubMetrics, HubTimings, RoomMetrics, Snapshot, Traffic};
 pub use one_shot::{
     OneShotOpened, OneShotReply, OneShotRequest, OneShotResult, OneShotRole, OneShotSession, PlayWish,
 };

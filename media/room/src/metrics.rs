@@ -1,7 +1,13 @@
 //! Figures for the operator: counters since the start, and what each room holds and has carried.
 
+mod histogram;
+mod timings;
+
+pub use histogram::{Histogram, Snapshot};
+pub use timings::HubTimings;
+
 use crate::ids::RoomKey;
-use crate::io::{Input, Output, RoomEvent};
+use crate::io::{Input, Now, Output, RoomEvent};
 use crate::room::{Room, RoomStats};
 use livekit_protocol::TrackType;
 use std::collections::HashMap;
@@ -73,6 +79,8 @@ pub struct RoomMetrics {
 pub struct HubMetrics {
     /// Since the start.
     pub counters: HubCounters,
+    /// How long things took.
+    pub timings: HubTimings,
     /// Open rooms, oldest first.
     pub rooms: Vec<RoomMetrics>,
 }
@@ -81,11 +89,13 @@ pub struct HubMetrics {
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     counters: HubCounters,
+    timings: timings::Timings,
     traffic: HashMap<RoomKey, Traffic>,
 }
 
 impl Tally {
-    pub(crate) fn input(&mut self, input: &Input) {
+    pub(crate) fn input(&mut self, now: Now, input: &Input) {
+        self.timings.input(now, input);
         match input {
             Input::Join { .. } => self.counters.joins += 1,
             Input::Signal { .. } => self.counters.signals_in += 1,
@@ -94,9 +104,13 @@ impl Tally {
     }
 
     pub(crate) fn output(&mut self, output: &Output) {
+        self.timings.output(output);
         let counters = &mut self.counters;
         match output {
             Output::Signal { .. } => counters.signals_out += 1,
+            Output::Broadcast { conns, .. } => {
+                counters.signals_out += u64::try_from(conns.len()).unwrap_or(u64::MAX);
+            }
             Output::Refuse { .. } => counters.joins_refused += 1,
             Output::Event(event) => match &**event {
                 RoomEvent::RoomStarted { .. } => counters.rooms_started += 1,
@@ -130,6 +144,10 @@ impl Tally {
         rooms.sort_unstable_by_key(|(key, _)| **key);
         let describe =
             |(key, room): (&RoomKey, &Room)| room.metrics(self.traffic.get(key).copied().unwrap_or_default());
-        HubMetrics { counters: self.counters, rooms: rooms.into_iter().map(describe).collect() }
+        HubMetrics {
+            counters: self.counters,
+            timings: self.timings.snapshot(),
+            rooms: rooms.into_iter().map(describe).collect(),
+        }
     }
 }

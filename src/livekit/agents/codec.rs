@@ -4,9 +4,6 @@ use axum::extract::ws::Message;
 use livekit_protocol::{ServerMessage, WorkerMessage};
 use prost::Message as _;
 
-/// Largest message of a worker, bytes.
-pub(super) const MAX_MESSAGE: usize = 2 * 1024 * 1024;
-
 /// How a worker speaks: as in its last message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Format {

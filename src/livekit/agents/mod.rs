@@ -11,6 +11,7 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use dispatch::DispatchStats;
 pub(super) use dispatch::{DispatchError, check_deployment};
 pub(super) use socket::connect;
 
@@ -52,6 +53,20 @@ enum Request {
     Create { request: Box<proto::CreateAgentDispatchRequest>, reply: Reply<proto::AgentDispatch> },
     Delete { request: proto::DeleteAgentDispatchRequest, reply: Reply<proto::AgentDispatch> },
     List { request: proto::ListAgentDispatchRequest, reply: Reply<Vec<proto::AgentDispatch>> },
+    Stats { reply: oneshot::Sender<DispatchStats> },
+}
+
+/// Asks for figures without keeping the dispatcher alive.
+#[derive(Debug, Clone)]
+pub(crate) struct AgentFigures(mpsc::WeakSender<Request>);
+
+impl AgentFigures {
+    /// Figures as of now; `None` when the dispatcher has ended.
+    pub(crate) async fn read(&self) -> Option<DispatchStats> {
+        let (reply, answer) = oneshot::channel();
+        self.0.upgrade()?.send(Request::Stats { reply }).await.ok()?;
+        answer.await.ok()
+    }
 }
 
 /// What a worker's socket must do.
@@ -78,6 +93,11 @@ impl Agents {
         let events = sfu.events();
         tokio::spawn(service::run(sfu.clone(), keys, events, queue, guard));
         Self { requests, next_conn: AtomicU64::new(1) }
+    }
+
+    /// For those who count.
+    pub(super) fn figures(&self) -> AgentFigures {
+        AgentFigures(self.requests.downgrade())
     }
 
     /// Adds a dispatch, and makes the room if need be and allowed.

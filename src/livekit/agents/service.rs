@@ -83,7 +83,7 @@ pub(super) async fn run(
         if service.resync.is_some_and(|at| at <= now().mono) {
             service.look_anew().await;
         }
-        service.carry_out();
+        service.carry_out().await;
     }
 }
 
@@ -116,6 +116,7 @@ impl Service {
                 let result = self.dispatcher.delete(now(), &request.room, &request.dispatch_id);
                 let _ = reply.send(result.map_err(CallError::from));
             }
+            Request::Stats { reply } => drop(reply.send(self.dispatcher.stats())),
             Request::List { request, reply } => {
                 let result = self.dispatcher.list(&request.room, &request.dispatch_id);
                 let _ = reply.send(result.map_err(CallError::from));
@@ -143,11 +144,19 @@ impl Service {
         Ok(self.dispatcher.create(now(), room.ok_or(DispatchError::NoRoom)?, request)?)
     }
 
-    fn carry_out(&mut self) {
+    async fn carry_out(&mut self) {
         while let Some(output) = self.dispatcher.poll() {
             match output {
-                Output::Send { conn, message } => self.send(conn, ToWorker::Message(message)),
-                Output::Assign { conn, job, claims } => {
+                Output::Send { conn, mut message } => {
+                    if let Message::Availability(proto::AvailabilityRequest { job: Some(job), .. }) =
+                        &mut *message
+                    {
+                        bring_up_to_date(&self.sfu, job).await;
+                    }
+                    self.send(conn, ToWorker::Message(message));
+                }
+                Output::Assign { conn, mut job, claims } => {
+                    bring_up_to_date(&self.sfu, &mut job).await;
                     if let Some(token) = self.sign(&claims) {
                         let assignment = proto::JobAssignment { job: Some(*job), url: None, token };
                         self.send(conn, ToWorker::Message(Box::new(Message::Assignment(assignment))));
@@ -187,6 +196,29 @@ impl Service {
                 tracing::debug!(%error, "an ended agent was not removed");
             }
         });
+    }
+}
+
+/// Jobs wait, and nothing tells of changed metadata: a worker gets room and participant as they are when it is asked.
+/// What is gone meanwhile stays as it was known.
+pub(super) async fn bring_up_to_date(sfu: &Sfu, job: &mut proto::Job) {
+    let Some(room) = &mut job.room else { return };
+    let list = proto::ListRoomsRequest { names: vec![room.name.clone()] };
+    if let Ok(ServiceResponse::Rooms(rooms)) = sfu.service(ServiceRequest::ListRooms(list)).await
+        && let Some(current) = rooms.into_iter().find(|r| r.sid == room.sid)
+    {
+        *room = current;
+    }
+    let Some(participant) = &mut job.participant else { return };
+    let who = proto::RoomParticipantIdentity {
+        room: room.name.clone(),
+        identity: participant.identity.clone(),
+        ..proto::RoomParticipantIdentity::default()
+    };
+    if let Ok(ServiceResponse::Participant(current)) = sfu.service(ServiceRequest::GetParticipant(who)).await
+        && current.sid == participant.sid
+    {
+        *participant = *current;
     }
 }
 

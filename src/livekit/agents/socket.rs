@@ -1,6 +1,6 @@
 //! `/agent`: one worker.
 
-use super::codec::{self, Format, MAX_MESSAGE};
+use super::codec::{self, Format};
 use super::{Link, ToWorker};
 use crate::livekit::LiveKit;
 use crate::livekit::auth::authenticate;
@@ -56,7 +56,8 @@ pub(in crate::livekit) async fn connect(
         return (StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down").into_response();
     };
     let guard = livekit.0.guard.clone();
-    upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE).on_upgrade(move |socket| async move {
+    let max = livekit.0.limits.agent_message;
+    upgrade.max_message_size(max).max_frame_size(max).on_upgrade(move |socket| async move {
         run(socket, link).await;
         drop(guard);
     })

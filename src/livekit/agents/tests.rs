@@ -1,13 +1,14 @@
 //! Workers and the dispatch API over the real router.
 
+use super::service::bring_up_to_date;
 use crate::auth::media_token::{self, ApiKeys, Claims, VideoGrant};
-use crate::livekit::LiveKit;
+use crate::livekit::{HttpLimits, LiveKit};
 use crate::server::health::unix_seconds;
 use crate::server::shutdown::Shutdown;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
-use bedrud_media::{ServiceRequest, Sfu, SfuConfig};
+use bedrud_media::{ServiceRequest, ServiceResponse, Sfu, SfuConfig};
 use futures_util::{SinkExt as _, StreamExt as _, future::join_all};
 use livekit_protocol as proto;
 use livekit_protocol::server_message::Message as Told;
@@ -30,12 +31,16 @@ struct Fixture {
 }
 
 async fn start(adjust: impl FnOnce(&mut SfuConfig)) -> Fixture {
+    start_with(HttpLimits::default(), adjust).await
+}
+
+async fn start_with(limits: HttpLimits, adjust: impl FnOnce(&mut SfuConfig)) -> Fixture {
     let mut config = SfuConfig::bound_to(([127, 0, 0, 1], 0).into());
     adjust(&mut config);
     let keys = ApiKeys::one("devkey", "secret");
     let sfu = Sfu::start(config).unwrap();
     let shutdown = Shutdown::default();
-    let livekit = LiveKit::new(sfu.clone(), keys.clone(), 1 << 20, shutdown.guard());
+    let livekit = LiveKit::new(sfu.clone(), keys.clone(), limits, shutdown.guard());
     let router = crate::server::router::media_only(livekit.router());
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -324,6 +329,69 @@ async fn a_worker_that_breaks_the_protocol_is_told_why() {
         let Message::Close(Some(close)) = worker.frame().await else { panic!("not closed") };
         assert_eq!((close.code, close.reason.as_str()), (code, reason));
     }
+}
+
+#[tokio::test]
+async fn a_worker_that_comes_late_is_told_of_the_room_as_it_is_now() {
+    let f = start(|_| {}).await;
+    assert_eq!(f.twirp("RoomService/CreateRoom", json!({ "name": "den", "metadata": "old" })).await.0, 200);
+    let change = json!({ "room": "den", "metadata": "new" });
+    assert_eq!(f.twirp("RoomService/UpdateRoomMetadata", change.clone()).await.0, 200);
+    let mut worker = f.worker("").await;
+    let job = worker.asked().await;
+    assert_eq!(job.room.unwrap().metadata, "new");
+    let change = json!({ "room": "den", "metadata": "newest" });
+    assert_eq!(f.twirp("RoomService/UpdateRoomMetadata", change).await.0, 200);
+    assert_eq!(worker.accept(&job.id, "").await.job.unwrap().room.unwrap().metadata, "newest");
+}
+
+#[tokio::test]
+async fn a_job_carries_its_participant_as_it_is_when_it_is_sent() {
+    let f = start(|_| {}).await;
+    let join = VideoGrant { room_join: true, room: "den".into(), ..VideoGrant::default() };
+    let _ada = f.connect("/rtc", &f.sign("ada", join, |_| {})).await.unwrap();
+    let who = proto::RoomParticipantIdentity {
+        room: "den".into(),
+        identity: "ada".into(),
+        ..proto::RoomParticipantIdentity::default()
+    };
+    let get = ServiceRequest::GetParticipant(who);
+    let ServiceResponse::Participant(before) = f.sfu.service(get).await.unwrap() else { panic!("ada") };
+    let rooms = ServiceRequest::ListRooms(proto::ListRoomsRequest::default());
+    let ServiceResponse::Rooms(rooms) = f.sfu.service(rooms).await.unwrap() else { panic!("den") };
+    let change = json!({ "room": "den", "identity": "ada", "metadata": "new", "attributes": { "a": "b" } });
+    assert_eq!(f.twirp("RoomService/UpdateParticipant", change).await.0, 200);
+
+    let job = |participant: proto::ParticipantInfo| proto::Job {
+        room: rooms.first().cloned(),
+        participant: Some(participant),
+        ..proto::Job::default()
+    };
+    let mut fresh = job((*before).clone());
+    bring_up_to_date(&f.sfu, &mut fresh).await;
+    let fresh = fresh.participant.unwrap();
+    assert_eq!((fresh.metadata.as_str(), fresh.attributes["a"].as_str()), ("new", "b"));
+    assert!(fresh.version > before.version);
+    // Another one of the same identity is not the one the job is about.
+    let mut gone = job(proto::ParticipantInfo { sid: "PA_earlier".into(), ..*before });
+    bring_up_to_date(&f.sfu, &mut gone).await;
+    assert_eq!(gone.participant.unwrap().metadata, "");
+}
+
+#[tokio::test]
+async fn a_message_above_the_limit_ends_the_socket_of_a_worker() {
+    let f = start_with(HttpLimits { agent_message: 1000, ..HttpLimits::default() }, |_| {}).await;
+    let mut worker = f.worker("").await;
+    let ping = |padding: usize| {
+        Message::Text(
+            json!({ "ping": { "timestamp": "7", "padding": "x".repeat(padding) } }).to_string().into(),
+        )
+    };
+    worker.socket.send(ping(900)).await.unwrap();
+    assert!(matches!(worker.frame().await, Message::Text(_)), "below it");
+    worker.socket.send(ping(1000)).await.unwrap();
+    let end = worker.socket.next().await;
+    assert!(matches!(end, None | Some(Ok(Message::Close(_)) | Err(_))), "{end:?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Tokens that somebody made up, at every door of the media server: 401, whatever is wrong with them.
 
-use super::{Fixture, fixture};
+use super::{Fixture, fixture, upgrade};
 use crate::server::health::unix_seconds;
 use aws_lc_rs::hmac;
 use axum::http::Request;
@@ -23,7 +23,9 @@ fn claims() -> Value {
     let now = unix_seconds();
     json!({
         "iss": "devkey", "sub": "ada", "nbf": now - 5, "exp": now + 600,
-        "video": { "roomJoin": true, "room": "den", "roomAdmin": true, "roomList": true, "roomCreate": true },
+        "video": {
+            "roomJoin": true, "room": "den", "roomAdmin": true, "roomList": true, "roomCreate": true, "agent": true,
+        },
     })
 }
 
@@ -102,34 +104,47 @@ fn attacks() -> Vec<(&'static str, String)> {
 async fn doors(f: &Fixture, token: &str) -> Vec<(&'static str, u16)> {
     let bearer = format!("Bearer {token}");
     let mut out = Vec::new();
-    let upgrade = |path: &str| {
-        Request::get(path)
-            .header("connection", "upgrade")
-            .header("upgrade", "websocket")
-            .header("sec-websocket-version", "13")
-            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
-    };
     let query = |path: &str| format!("{path}?access_token={token}");
     // The largest ones do not fit into an address.
     if token.len() < 60_000 {
         for path in ["/rtc/validate", "/livekit/rtc/validate", "/rtc/v1/validate"] {
             out.push((path, f.get(&query(path)).await.0));
         }
-        for path in ["/rtc", "/rtc/v1"] {
+        for path in ["/rtc", "/rtc/v1", "/agent"] {
             out.push((path, f.send(upgrade(&query(path)), "").await.0.as_u16()));
+        }
+        for path in ["/whip/v1", "/whep/v1"] {
+            let request = Request::post(query(path)).header("content-type", "application/sdp");
+            out.push((path, f.send(request, "v=0\r\n").await.0.as_u16()));
         }
     }
     for path in ["/rtc/validate", "/rtc/v1/validate"] {
         let request = Request::get(path).header("authorization", &bearer);
         out.push((path, f.send(request, "").await.0.as_u16()));
     }
-    for path in ["/rtc", "/rtc/v1", "/livekit/rtc"] {
+    for path in ["/rtc", "/rtc/v1", "/livekit/rtc", "/agent", "/livekit/agent"] {
         let request = upgrade(path).header("authorization", &bearer);
         out.push((path, f.send(request, "").await.0.as_u16()));
     }
-    for (method, body) in [("ListRooms", "{}"), ("ListParticipants", r#"{"room":"den"}"#)] {
-        let path = format!("livekit.RoomService/{method}");
-        out.push((method, f.twirp(&path, token, body).await.0));
+    for (method, path, kind) in [
+        ("POST", "/whip/v1", "application/sdp"),
+        ("POST", "/livekit/whip/v1", "application/sdp"),
+        ("POST", "/whep/v1", "application/sdp"),
+        ("PATCH", "/whip/v1/PA_none", "application/trickle-ice-sdpfrag"),
+        ("PATCH", "/whep/v1/PA_none", "application/trickle-ice-sdpfrag"),
+        ("DELETE", "/whip/v1/PA_none", ""),
+        ("DELETE", "/whep/v1/PA_none", ""),
+    ] {
+        let request = Request::builder().method(method).uri(path).header("authorization", &bearer);
+        let request = request.header("content-type", kind).header("if-match", "*");
+        out.push((path, f.send(request, "v=0\r\n").await.0.as_u16()));
+    }
+    for (path, body) in [
+        ("livekit.RoomService/ListRooms", "{}"),
+        ("livekit.RoomService/ListParticipants", r#"{"room":"den"}"#),
+        ("livekit.AgentDispatchService/ListDispatch", r#"{"room":"den"}"#),
+    ] {
+        out.push((path, f.twirp(path, token, body).await.0));
     }
     out
 }
@@ -150,7 +165,7 @@ async fn the_token_they_were_made_from_opens_all() {
     let token = forge(&hs256(), &claims().to_string(), b"secret");
     for (door, status) in doors(&f, &token).await {
         // Past the token: the request itself is incomplete, or no real connection stands behind it.
-        assert!(matches!(status, 200 | 400 | 404), "{status} at {door}");
+        assert!(matches!(status, 101 | 200 | 400 | 404), "{status} at {door}");
     }
     // Clocks may be a minute apart.
     let late = with(|v| v["exp"] = json!(unix_seconds() - 30));

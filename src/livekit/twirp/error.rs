@@ -65,12 +65,14 @@ pub(super) struct TwirpError {
     pub(super) code: Code,
     /// Text.
     pub(super) msg: String,
+    /// For `meta.argument`.
+    pub(super) argument: Option<&'static str>,
 }
 
 impl TwirpError {
     /// A code with its text.
     pub(super) fn new(code: Code, msg: impl Into<String>) -> Self {
-        Self { code, msg: msg.into() }
+        Self { code, msg: msg.into(), argument: None }
     }
 
     /// The grant does not allow the call.
@@ -94,14 +96,18 @@ impl From<ServiceError> for TwirpError {
             ServiceErrorCode::Malformed => Code::Malformed,
             ServiceErrorCode::Unimplemented => Code::Unimplemented,
         };
-        Self::new(code, error.message)
+        Self { argument: error.argument, ..Self::new(code, error.message) }
     }
 }
 
 impl IntoResponse for TwirpError {
     fn into_response(self) -> Response {
         let (code, status) = self.code.parts();
-        let mut response = (status, Json(json!({ "code": code, "msg": self.msg }))).into_response();
+        let mut body = json!({ "code": code, "msg": self.msg });
+        if let Some(argument) = self.argument {
+            body["meta"] = json!({ "argument": argument });
+        }
+        let mut response = (status, Json(body)).into_response();
         response.extensions_mut().insert(ErrorCode(code));
         response
     }

@@ -4,9 +4,10 @@ use super::codec::Encoding;
 use super::error::{Code, TwirpError};
 use super::{fields, grants, no_route};
 use crate::auth::media_token::Claims;
+use crate::domain::revocations;
 use crate::livekit::LiveKit;
 use axum::response::Response;
-use bedrud_media::{ServiceRequest, ServiceResponse};
+use bedrud_media::{Revocation, ServiceRequest, ServiceResponse};
 use livekit_protocol as proto;
 
 /// Decodes, checks the grant, asks the media server, encodes.
@@ -19,7 +20,21 @@ pub(super) async fn call(
 ) -> Result<Response, TwirpError> {
     let request = request(method, encoding, claims, body)?;
     let response = livekit.sfu().service(request).await?;
+    if let ServiceResponse::Removed(Some(entry)) = &response {
+        keep(livekit, entry).await?;
+    }
     answer(method, encoding, response)
+}
+
+/// Nothing acknowledged is lost: with a database the answer waits for the row. When the caller does not wait for the
+/// answer, or storing fails, whoever follows the media server's events stores it all the same.
+async fn keep(livekit: &LiveKit, entry: &Revocation) -> Result<(), TwirpError> {
+    let Some(platform) = &livekit.0.platform else { return Ok(()) };
+    revocations::store(platform, entry).await.map_err(|error| {
+        tracing::warn!(%error, "a revocation is not stored yet");
+        let text = "the participant was removed, but that its tokens are revoked could not be stored yet";
+        TwirpError::new(Code::Unavailable, text)
+    })
 }
 
 /// Reads the call and checks that the token allows it.
@@ -129,7 +144,7 @@ fn answer(method: &str, encoding: Encoding, response: ServiceResponse) -> Result
             encoding.encode(&proto::PerformRpcResponse { payload }, fields::RPC)
         }
         // All these messages are empty, so one stands for all of them.
-        ServiceResponse::Done => {
+        ServiceResponse::Done | ServiceResponse::Removed(_) => {
             tracing::trace!(method, "done");
             encoding.encode(&proto::DeleteRoomResponse {}, fields::EMPTY)
         }

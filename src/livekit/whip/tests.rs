@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::auth::media_token::{self, ApiKeys, VideoGrant};
+use crate::livekit::HttpLimits;
 use crate::server::shutdown::Shutdown;
 use bedrud_media::protocol::IceServer;
 use bedrud_media::{Sfu, SfuConfig};
@@ -47,7 +48,7 @@ fn fixture(adjust: impl FnOnce(&mut SfuConfig)) -> Fixture {
     adjust(&mut config);
     let keys = ApiKeys::one("devkey", "secret");
     let guard = Shutdown::default().guard();
-    let livekit = LiveKit::new(Sfu::start(config).unwrap(), keys.clone(), 4096, guard);
+    let livekit = LiveKit::new(Sfu::start(config).unwrap(), keys.clone(), HttpLimits::default(), guard);
     let router = crate::server::router::media_only(livekit.router());
     Fixture { router, keys, _livekit: livekit }
 }

@@ -2,6 +2,7 @@
 
 use super::Room;
 use crate::config::{HubConfig, Limits};
+use crate::io::{ServiceError, ServiceErrorCode, complaint};
 use bedrud_rtp::PlayoutDelay;
 use livekit_protocol::{CreateRoomRequest, RoomAgentDispatch, RoomConfiguration};
 
@@ -17,12 +18,24 @@ const MAX_TAGS: usize = 64;
 pub(crate) enum Unusable {
     #[error("unknown room configuration in create room request")]
     Preset,
-    #[error("metadata size exceeds limits")]
-    Metadata,
-    #[error("attribute size exceeds limits")]
-    Attributes,
+    #[error("{}", complaint::METADATA)]
+    Metadata(usize),
+    #[error("{}", complaint::ATTRIBUTES)]
+    Attributes(usize),
     #[error("too many agents or tags")]
     TooMany,
+}
+
+impl From<Unusable> for ServiceError {
+    fn from(why: Unusable) -> Self {
+        match why {
+            Unusable::Metadata(max) => Self::too_large(complaint::METADATA, max),
+            Unusable::Attributes(max) => Self::too_large(complaint::ATTRIBUTES, max),
+            Unusable::Preset | Unusable::TooMany => {
+                Self::new(ServiceErrorCode::InvalidArgument, why.to_string())
+            }
+        }
+    }
 }
 
 /// The wishes of a CreateRoom call.
@@ -97,21 +110,21 @@ fn fill(wishes: &mut RoomConfiguration, preset: &RoomConfiguration) {
 fn check(wishes: &RoomConfiguration, limits: &Limits) -> Result<(), Unusable> {
     let over = |len: usize, max: usize| max != 0 && len > max;
     if over(wishes.metadata.len(), limits.metadata) {
-        return Err(Unusable::Metadata);
+        return Err(Unusable::Metadata(limits.metadata));
     }
     let sum = |map: &std::collections::HashMap<String, String>| -> usize {
         map.iter().map(|(k, v)| k.len() + v.len()).sum()
     };
     for RoomAgentDispatch { metadata, attributes, .. } in &wishes.agents {
         if over(metadata.len(), limits.metadata) {
-            return Err(Unusable::Metadata);
+            return Err(Unusable::Metadata(limits.metadata));
         }
         if over(sum(attributes), limits.attributes) {
-            return Err(Unusable::Attributes);
+            return Err(Unusable::Attributes(limits.attributes));
         }
     }
     if over(sum(&wishes.tags), limits.attributes) {
-        return Err(Unusable::Attributes);
+        return Err(Unusable::Attributes(limits.attributes));
     }
     if wishes.agents.len() > MAX_AGENTS || wishes.tags.len() > MAX_TAGS {
         return Err(Unusable::TooMany);

@@ -51,7 +51,8 @@ impl DataTracks {
 
 impl Room {
     pub(crate) fn publish_data_track(&mut self, cx: &mut Cx<'_>, pid: Pid, request: PublishDataTrackRequest) {
-        let refused = self.get(pid).and_then(|p| refuse(p, &request));
+        let disabled = (!cx.config.data_tracks).then_some((Reason::NotAllowed, "data tracks are disabled"));
+        let refused = disabled.or_else(|| self.get(pid).and_then(|p| refuse(p, &request)));
         if let Some((reason, text)) = refused {
             self.respond(cx, pid, reason, text, Request::PublishDataTrack(request));
             return;

@@ -18,8 +18,6 @@ use std::time::{Duration, Instant};
 const BATCH_INTERVAL: Duration = Duration::from_secs(3);
 /// In rooms up to this size every update goes out at once: there is nothing to save.
 const BATCH_FROM: usize = 16;
-/// Largest update, bytes.
-const BATCH_BYTES: usize = 128 * 1024;
 /// Departures remembered for clients that resume.
 const DEPARTED: usize = 256;
 
@@ -95,7 +93,7 @@ impl Room {
         let here = stale.iter().filter_map(|pid| self.participants.get(pid)).filter(|p| !p.hidden());
         infos.extend(here.map(|p| p.info(&cx.config.region)));
         let conns = self.conns(|_| true);
-        for batch in split(infos.into_iter()) {
+        for batch in split(infos, cx.config.update_batch_bytes) {
             cx.broadcast(conns.clone(), update(batch));
         }
     }
@@ -112,7 +110,7 @@ impl Room {
     /// Everyone, for a resuming client.
     pub(crate) fn snapshot(&self, cx: &Cx<'_>, pid: Pid) -> Vec<Vec<ParticipantInfo>> {
         let own = self.get(pid).map(|p| p.info(&cx.config.region));
-        split(own.into_iter().chain(self.others(cx, pid)))
+        split(own.into_iter().chain(self.others(cx, pid)).collect(), cx.config.update_batch_bytes)
     }
 
     /// Takes a participant out, with everything it had.
@@ -246,14 +244,14 @@ pub(crate) fn update(participants: Vec<ParticipantInfo>) -> signal_response::Mes
     signal_response::Message::Update(ParticipantUpdate { participants })
 }
 
-/// Groups of infos of at most about [`BATCH_BYTES`].
-fn split(infos: impl Iterator<Item = ParticipantInfo>) -> Vec<Vec<ParticipantInfo>> {
+/// Groups of infos of at most about `target` bytes; 0 means one group.
+fn split(infos: Vec<ParticipantInfo>, target: usize) -> Vec<Vec<ParticipantInfo>> {
     let mut batches = Vec::new();
     let mut batch = Vec::new();
     let mut bytes = 0;
     for info in infos {
         let size = info.encoded_len();
-        if bytes + size > BATCH_BYTES && !batch.is_empty() {
+        if target != 0 && bytes + size > target && !batch.is_empty() {
             batches.push(std::mem::take(&mut batch));
             bytes = 0;
         }

@@ -4,7 +4,7 @@ use super::roster::Audience;
 use super::{Farewell, Room};
 use crate::context::Cx;
 use crate::ids::Pid;
-use crate::io::{RoomEvent, ServiceError, ServiceErrorCode, ServiceRequest, ServiceResponse};
+use crate::io::{RoomEvent, ServiceError, ServiceErrorCode, ServiceRequest, ServiceResponse, complaint};
 use crate::revoked::Revocation;
 use livekit_protocol::leave_request::Action;
 use livekit_protocol::{
@@ -32,10 +32,10 @@ impl Room {
             }
             ServiceRequest::RemoveParticipant(r) => {
                 let pid = self.find(&r.identity)?;
-                self.revoke_tokens(cx, pid, r.revoke_token_ts);
+                let revoked = self.revoke_tokens(cx, pid, r.revoke_token_ts);
                 let farewell = Farewell::Leave(Action::Disconnect);
                 self.remove(cx, pid, DisconnectReason::ParticipantRemoved, farewell);
-                Ok(ServiceResponse::Done)
+                Ok(ServiceResponse::Removed(revoked.map(Box::new)))
             }
             ServiceRequest::MutePublishedTrack(r) => self.serve_mute(cx, &r),
             ServiceRequest::UpdateParticipant(r) => self.serve_update(cx, *r),
@@ -47,7 +47,7 @@ impl Room {
             ServiceRequest::UpdateRoomMetadata(r) => {
                 let max = cx.config.limits.metadata;
                 if max != 0 && r.metadata.len() > max {
-                    return Err(invalid("metadata exceeds size limit"));
+                    return Err(ServiceError::too_large(complaint::METADATA, max));
                 }
                 self.info.metadata = r.metadata;
                 self.send_room_update(cx);
@@ -60,7 +60,7 @@ impl Room {
             | ServiceRequest::ListRooms(_)
             | ServiceRequest::ForwardParticipant(_)
             | ServiceRequest::MoveParticipant(_)
-            | ServiceRequest::PerformRpc(_) => Err(invalid("not a request about one room")),
+            | ServiceRequest::PerformRpc(_) => Err(ServiceError::argument("not a request about one room")),
         }
     }
 
@@ -80,8 +80,8 @@ impl Room {
     }
 
     /// The tokens of a participant that is about to be removed bring nobody back.
-    fn revoke_tokens(&self, cx: &mut Cx<'_>, pid: Pid, explicit: i64) {
-        let Some(p) = self.get(pid).filter(|p| !p.is_forwarded()) else { return };
+    fn revoke_tokens(&self, cx: &mut Cx<'_>, pid: Pid, explicit: i64) -> Option<Revocation> {
+        let p = self.get(pid).filter(|p| !p.is_forwarded())?;
         let mut tokens = p.tokens.clone();
         tokens.extend([Some(&p.sid), p.earlier_sid.as_ref()].into_iter().flatten().map(ToString::to_string));
         tokens.retain(|t| !t.is_empty());
@@ -89,7 +89,8 @@ impl Room {
         let explicit = Some(explicit).filter(|ts| *ts != 0);
         let entry = Revocation::of(&self.info.name, p.identity(), &p.claims, tokens, explicit, now);
         let entry = cx.revoked.add(entry, now);
-        cx.event(RoomEvent::TokensRevoked(entry));
+        cx.event(RoomEvent::TokensRevoked(entry.clone()));
+        Some(entry)
     }
 
     fn participant_reply(&self, cx: &Cx<'_>, pid: Pid) -> Reply {
@@ -118,16 +119,20 @@ impl Room {
 
     fn serve_update(&mut self, cx: &mut Cx<'_>, r: UpdateParticipantRequest) -> Reply {
         let limits = &cx.config.limits;
-        let over = |len: usize, max: usize| max != 0 && len > max;
-        if over(r.name.len(), limits.participant_name) {
-            return Err(invalid("name exceeds length limit"));
-        }
-        if over(r.metadata.len(), limits.metadata) {
-            return Err(invalid("metadata exceeds size limit"));
+        let attributes: usize = r.attributes.iter().map(|(k, v)| k.len() + v.len()).sum();
+        for (what, len, max) in [
+            (complaint::NAME, r.name.len(), limits.participant_name),
+            (complaint::METADATA, r.metadata.len(), limits.metadata),
+            (complaint::ATTRIBUTES, attributes, limits.attributes),
+        ] {
+            if max != 0 && len > max {
+                return Err(ServiceError::too_large(what, max));
+            }
         }
         let pid = self.find_own(&r.identity)?;
-        if let Err(text) = self.change_profile(cx, pid, &r.name, &r.metadata, r.attributes) {
-            return Err(invalid(text));
+        // With those it has, the new ones may be too much.
+        if self.change_profile(cx, pid, &r.name, &r.metadata, r.attributes).is_err() {
+            return Err(ServiceError::too_large(complaint::ATTRIBUTES, cx.config.limits.attributes));
         }
         let told = r.permission.is_some_and(|permission| self.set_permission(cx, pid, permission));
         if !told {
@@ -182,8 +187,4 @@ impl Room {
         self.mark_counters(cx);
         true
     }
-}
-
-fn invalid(text: &str) -> ServiceError {
-    ServiceError::new(ServiceErrorCode::InvalidArgument, text)
 }

@@ -243,6 +243,18 @@ fn data_track_packets_are_forwarded_with_the_subscribers_handle() {
 }
 
 #[test]
+fn data_tracks_can_be_switched_off() {
+    let mut w = World::with(|c| c.data_tracks = false);
+    w.join("alice", join(true));
+    w.send("alice", Request::PublishDataTrackRequest(data_track(7, "imu")));
+    let refused = w.client("alice").find(|m| match m {
+        Message::RequestResponse(r) => Some((r.reason, r.message.clone())),
+        _ => None,
+    });
+    assert_eq!(refused, Some((Reason::NotAllowed as i32, "data tracks are disabled".to_owned())));
+}
+
+#[test]
 fn wrong_data_track_requests_are_answered_with_their_reason() {
     let mut w = room();
     w.join("mute", join(true).grant(|g| g.can_publish_data = Some(false)));

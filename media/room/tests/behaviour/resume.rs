@@ -89,6 +89,21 @@ fn client_ice_restart_on_a_single_connection_is_answered() {
 }
 
 #[test]
+fn what_a_resuming_client_missed_is_split_at_the_configured_size() {
+    for (target, messages) in [(0, 1), (1, 4)] {
+        let mut w = World::with(|c| c.update_batch_bytes = target);
+        for name in ["alice", "bob", "carol", "dave"] {
+            w.join(name, join(false));
+        }
+        w.drop_socket("alice");
+        let before = w.client("alice").log.len();
+        w.resume("alice", join(false));
+        let log = w.client("alice").log.iter().skip(before);
+        assert_eq!(log.filter(|m| matches!(m, Message::Update(_))).count(), messages);
+    }
+}
+
+#[test]
 fn old_socket_is_closed_when_the_new_one_attaches() {
     let mut w = World::new();
     w.join("alice", join(false));

@@ -21,7 +21,9 @@ fn with_token(digest: &'static str, nbf: i64) -> Join {
 fn remove(w: &mut World, revoke_token_ts: i64) {
     let (room, identity) = ("room".into(), "alice".into());
     let r = RoomParticipantIdentity { room, identity, revoke_token_ts };
-    assert_eq!(w.service(ServiceRequest::RemoveParticipant(r)), Ok(ServiceResponse::Done));
+    let answer = w.service(ServiceRequest::RemoveParticipant(r)).unwrap();
+    let ServiceResponse::Removed(Some(entry)) = answer else { panic!("{answer:?}") };
+    assert!(w.events.contains(&RoomEvent::TokensRevoked(*entry)), "told as well");
 }
 
 fn refused(w: &mut World, how: Join) -> bool {

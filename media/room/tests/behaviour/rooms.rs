@@ -192,8 +192,8 @@ fn oversized_agents_are_refused() {
     let wide =
         RoomAgentDispatch { attributes: [("k".to_owned(), "v".repeat(70_000))].into(), ..Default::default() };
     for (agents, text) in [
-        (vec![huge], "metadata size exceeds limits"),
-        (vec![wide], "attribute size exceeds limits"),
+        (vec![huge], "metadata size exceeds limits 524288"),
+        (vec![wide], "attribute size exceeds limits 65536"),
         (vec![agent("a"); 65], "too many agents or tags"),
     ] {
         let request = CreateRoomRequest { name: "room".into(), agents, ..Default::default() };

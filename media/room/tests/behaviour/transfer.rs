@@ -50,7 +50,8 @@ fn list(w: &mut World, room: &str) -> Vec<ParticipantInfo> {
 }
 
 fn ok(w: &mut World, request: ServiceRequest) {
-    assert_eq!(w.service(request), Ok(ServiceResponse::Done));
+    let answer = w.service(request);
+    assert!(matches!(answer, Ok(ServiceResponse::Done | ServiceResponse::Removed(_))), "{answer:?}");
     w.settle();
 }
 
@@ -287,7 +288,7 @@ fn refused_transfers_have_their_codes_and_change_nothing() {
             assert_eq!(error.code, code, "{identity} to {to}");
         }
         let long = w.service(make("alice", &"x".repeat(257))).unwrap_err();
-        assert_eq!(long.message, "room name length exceeds limits: max length 256");
+        assert_eq!(long.message, "room name length exceeds limits");
     }
     let text = w.service(moving("alice", "room")).unwrap_err().message;
     assert_eq!(text, "destination room cannot be the same as source room");

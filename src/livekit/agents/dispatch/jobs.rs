@@ -114,6 +114,7 @@ impl Dispatcher {
         let Some(job) = self.jobs.get_mut(id) else { return };
         if job.attempts >= self.limits.attempts {
             tracing::warn!(job = id, "no agent worker takes this job; it is given up");
+            self.counters.given_up += 1;
             self.cancel(id);
             return;
         }
@@ -217,6 +218,7 @@ impl Dispatcher {
             room.agents.insert(identity, Agent { job: id.clone(), sid: None });
         }
         tracing::info!(job = id, worker = worker.id, "agent job assigned");
+        self.counters.assigned += 1;
         self.out.push_back(output);
     }
 
@@ -274,6 +276,10 @@ impl Dispatcher {
     /// A running job is over.
     pub(super) fn end(&mut self, now: Now, id: &str, status: proto::JobStatus, error: &str) {
         let Some(mut job) = self.forget(id) else { return };
+        match status {
+            proto::JobStatus::JsFailed => self.counters.failed += 1,
+            _ => self.counters.succeeded += 1,
+        }
         let state = job.info.state.get_or_insert_default();
         state.status = status as i32;
         error.clone_into(&mut state.error);

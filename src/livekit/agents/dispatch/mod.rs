@@ -11,6 +11,7 @@ mod jobs;
 mod messages;
 mod news;
 mod rooms;
+mod stats;
 mod timers;
 mod workers;
 
@@ -18,14 +19,17 @@ mod workers;
 mod tests;
 
 pub(crate) use io::{Conn, DispatchError, Limits, News, Now, Output, Snapshot};
+pub(crate) use stats::DispatchStats;
 pub(crate) use workers::check_deployment;
 
+use crate::auth::entropy::LEGIBLE;
 use jobs::{Job, Phase};
 use livekit_protocol as proto;
 use livekit_protocol::server_message::Message;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use rooms::RoomState;
+use stats::JobCounters;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 use timers::{Timer, Timers};
@@ -50,6 +54,7 @@ pub(crate) struct Dispatcher {
     waiting: BTreeSet<String>,
     /// Numbers requests and departures, so that late timers hit nothing else.
     count: u64,
+    counters: JobCounters,
 }
 
 impl Dispatcher {
@@ -67,6 +72,7 @@ impl Dispatcher {
             jobs: BTreeMap::new(),
             waiting: BTreeSet::new(),
             count: 0,
+            counters: JobCounters::default(),
         }
     }
 
@@ -147,8 +153,7 @@ impl Dispatcher {
 
 /// A prefix and twelve random characters, as all ids of the protocol.
 fn id(rng: &mut StdRng, prefix: &str) -> String {
-    const ALPHABET: &[u8] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
-    let pick = |rng: &mut StdRng| ALPHABET.get(rng.random_range(0..ALPHABET.len())).copied().unwrap_or(b'2');
+    let pick = |rng: &mut StdRng| LEGIBLE.get(rng.random_range(0..LEGIBLE.len())).copied().unwrap_or(b'2');
     let random = (0..12).map(|_| char::from(pick(rng)));
     let random: String = random.collect();
     format!("{prefix}{random}")

@@ -137,6 +137,9 @@ impl Dispatcher {
             if let Some(Phase::Running { conn: Some(conn), .. }) = self.jobs.get(&job_id).map(|j| j.phase) {
                 self.send(conn, Message::Termination(proto::JobTermination { job_id: job_id.clone() }));
             }
+            if self.jobs.get(&job_id).is_some_and(super::jobs::Job::is_running) {
+                self.counters.room_closed += 1;
+            }
             self.cancel(&job_id);
         }
     }

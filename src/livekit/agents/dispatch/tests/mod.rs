@@ -6,4 +6,5 @@ mod hostile;
 mod jobs;
 mod loss;
 mod rooms;
+mod stats;
 mod world;

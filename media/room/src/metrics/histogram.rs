@@ -12,7 +12,7 @@ pub struct Histogram {
 }
 
 /// What a histogram held at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Upper bounds with the number of values up to each.
     pub buckets: Vec<(u64, u64)>,

@@ -1,0 +1,122 @@
+//! Joins and resumes of clients with a signalling socket.
+
+use super::Hub;
+use crate::grants::Claims;
+use crate::ids::RoomKey;
+use crate::io::{ConnId, JoinError, Now, Output};
+use crate::join_params::JoinParams;
+use crate::room::{Farewell, configuration};
+use crate::session::refusal;
+use livekit_protocol::leave_request::Action;
+use livekit_protocol::{DisconnectReason, RoomConfiguration};
+
+impl Hub {
+    /// Everything that can refuse a join before anything is changed. Returns what it wishes of the room.
+    pub(super) fn check(&self, now: Now, params: &mut JoinParams) -> Result<RoomConfiguration, JoinError> {
+        let shown = params.claims.identity().to_owned();
+        params.settle(&self.core.config.limits)?;
+        let room = params.claims.video.as_ref().map(|v| v.room.as_str()).unwrap_or_default();
+        // A secondary connection has an identity of its own, but the same token.
+        let revoked = [shown.as_str(), params.claims.identity()].into_iter().any(|identity| {
+            self.core.revoked.refuse(room, identity, &params.claims, &params.token, now.unix_secs())
+        });
+        if revoked {
+            return Err(JoinError::new(401, "token has been revoked"));
+        }
+        if self.closing {
+            return Err(JoinError::new(503, "server is shutting down"));
+        }
+        let max = self.core.config.limits.participants;
+        if max != 0 && self.core.participants >= max && params.reconnect.is_none() {
+            return Err(JoinError::new(503, "node has exceeded its configured limit"));
+        }
+        let grant = params.claims.video.clone().unwrap_or_default();
+        let may_create = self.core.config.auto_create || grant.room_create;
+        if !may_create && params.reconnect.is_none() && self.room_named(&grant.room).is_none() {
+            return Err(JoinError::new(404, "requested room does not exist"));
+        }
+        if params.reconnect.is_some() {
+            return Ok(RoomConfiguration::default());
+        }
+        let Claims { room_config, room_preset, .. } = &params.claims;
+        configuration::of_token(room_config.as_ref(), room_preset, &self.core.config)
+            .map_err(|e| JoinError::new(400, e.to_string()))
+    }
+
+    pub(super) fn on_join(&mut self, now: Now, conn: ConnId, mut params: JoinParams) {
+        let wishes = match self.check(now, &mut params) {
+            Ok(wishes) => wishes,
+            Err(error) => {
+                self.core.out.push_back(Output::Refuse { conn, error });
+                return;
+            }
+        };
+        let name = params.claims.video.as_ref().map(|v| v.room.clone()).unwrap_or_default();
+        let protocol = params.client_info.protocol;
+        if params.reconnect.is_some() {
+            if !self.resume(now, conn, &name, params) {
+                let bye = refusal(conn, protocol, DisconnectReason::StateMismatch, Action::Reconnect);
+                self.core.out.extend(bye);
+            }
+            return;
+        }
+        let Some(key) = self.make_way(now, &params, &wishes) else {
+            let full = refusal(conn, protocol, DisconnectReason::JoinFailure, Action::Disconnect);
+            self.core.out.extend(full);
+            return;
+        };
+        if let Some(room) = self.rooms.get_mut(&key) {
+            room.join(&mut self.core.at(now), conn, params);
+        }
+        self.sweep(key);
+    }
+
+    /// Opens the room of a join and removes an older session of the same identity; `None` when the room is full.
+    pub(super) fn make_way(
+        &mut self,
+        now: Now,
+        params: &JoinParams,
+        wishes: &RoomConfiguration,
+    ) -> Option<RoomKey> {
+        let name = params.claims.video.as_ref().map(|v| v.room.clone()).unwrap_or_default();
+        let key = self.open_room(now, &name, wishes);
+        let room = self.rooms.get_mut(&key)?;
+        let grant = params.claims.permission();
+        let kind = params.claims.participant_kind();
+        let dependent = grant.agent
+            || grant.recorder
+            || matches!(
+                kind,
+                livekit_protocol::participant_info::Kind::Agent
+                    | livekit_protocol::participant_info::Kind::Egress
+            );
+        let mut cx = self.core.at(now);
+        if room.is_full(params.claims.identity(), dependent) {
+            return None;
+        }
+        if let Some(old) = room.by_identity(params.claims.identity()).map(|p| p.pid) {
+            room.remove(
+                &mut cx,
+                old,
+                DisconnectReason::DuplicateIdentity,
+                Farewell::Leave(Action::Disconnect),
+            );
+        }
+        Some(key)
+    }
+
+    fn resume(&mut self, now: Now, conn: ConnId, name: &str, params: JoinParams) -> bool {
+        let Some(key) = self.room_named(name) else { return false };
+        let Some(room) = self.rooms.get_mut(&key) else { return false };
+        let wanted = params.reconnect.as_ref().map(|r| r.sid.as_str()).unwrap_or_default();
+        let Some(p) = room.by_identity(params.claims.identity()) else { return false };
+        let known = *p.sid == *wanted || p.earlier_sid.as_deref() == Some(wanted);
+        if !wanted.is_empty() && !known {
+            return false;
+        }
+        let pid = p.pid;
+        let resumed = room.resume(&mut self.core.at(now), pid, conn, params);
+        self.sweep(key);
+        resumed
+    }
+}

@@ -1,0 +1,44 @@
+//! `limit`: sizes, counts and rates.
+
+use crate::config::setting::section;
+use crate::config::value::Unread;
+
+section! {
+    /// Limits; 0 means none.
+    pub struct MediaLimits {
+        /// Room name, bytes.
+        max_room_name_length: u32 = 256, "max_room_name_length", env [];
+        /// Identity, bytes.
+        max_participant_identity_length: u32 = 256, "max_participant_identity_length", env [];
+        /// Participant name, bytes.
+        max_participant_name_length: u32 = 256, "max_participant_name_length", env [];
+        /// Metadata, bytes.
+        max_metadata_size: u32 = 524_288, "max_metadata_size", env [];
+        /// Attributes, keys and values together, bytes.
+        max_attributes_size: u32 = 65_536, "max_attributes_size", env [];
+        /// Body of a server API call, bytes.
+        max_api_request_body_size: u32 = 10_485_760, "max_api_request_body_size", env [];
+        /// Read over.
+        signal_message_size_limit: Unread = Unread, "signal_message_size_limit", env [], inert;
+        /// Message of an agent worker, bytes.
+        agent_signal_message_size_limit: u32 = 2_097_152, "agent_signal_message_size_limit", env [];
+        /// Signalling messages per second a client may send in the long run. Not in livekit-server.
+        signal_messages_per_second: u32 = 200, "signal_messages_per_second", env [];
+        /// Signalling messages a client may send at once. Not in livekit-server. 0 lifts both limits.
+        signal_message_burst: u32 = 2_000, "signal_message_burst", env [];
+        /// Key of a data blob, bytes.
+        max_data_blob_key_length: u32 = 256, "max_data_blob_key_length", env [];
+        /// All data blobs of a participant, bytes.
+        max_data_blobs_size: u32 = 64_000, "max_data_blobs_size", env [];
+        /// Read over.
+        max_data_track_custom_encoding_length: Unread = Unread, "max_data_track_custom_encoding_length", env [], inert;
+        /// Read over.
+        num_tracks: Unread = Unread, "num_tracks", env [], inert;
+        /// Read over.
+        bytes_per_sec: Unread = Unread, "bytes_per_sec", env [], inert;
+        /// Video tracks one participant may receive at a time.
+        subscription_limit_video: u32 = 0, "subscription_limit_video", env [];
+        /// Audio tracks one participant may receive at a time.
+        subscription_limit_audio: u32 = 0, "subscription_limit_audio", env [];
+    }
+}

@@ -1,0 +1,59 @@
+//! Who was removed stays out, whatever happens to the server.
+
+use crate::server::Server;
+use bedrud::auth::media_token::{ApiKeys, Claims, VideoGrant, sign};
+use futures_util::StreamExt as _;
+use tokio_tungstenite::tungstenite::Message;
+
+#[tokio::test]
+async fn a_removed_participant_stays_out_after_the_server_was_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (server, _) = Server::run(dir.path(), &[]);
+    let kept = std::fs::read_to_string(dir.path().join("secrets.json")).unwrap();
+    let kept: serde_json::Value = serde_json::from_str(&kept).unwrap();
+    let key = kept["livekitApiKey"].as_str().unwrap();
+    let keys = ApiKeys::one(key, kept["livekitApiSecret"].as_str().unwrap());
+    let signed = |sub: &str, video: VideoGrant| {
+        let claims =
+            Claims { sub: sub.into(), exp: Some(4_000_000_000), video: Some(video), ..Claims::default() };
+        sign(&claims, key, &keys).unwrap()
+    };
+    let access = server.account();
+    server.post("/api/room/create", &access, r#"{"name":"den-of-ada","isPublic":true}"#);
+    let join = |server: &Server, access: &str| {
+        let answer = server.post("/api/room/join", access, r#"{"roomName":"den-of-ada"}"#);
+        answer["token"].as_str().unwrap().to_owned()
+    };
+    // One person by the platform, one by a token of the operator's own for a room the platform does not know.
+    let ours = join(&server, &access);
+    let video = VideoGrant { room_join: true, room: "elsewhere".into(), ..VideoGrant::default() };
+    let theirs = signed("bob", video);
+    let admin = |room: &str| {
+        let video = VideoGrant { room_admin: true, room: room.to_owned(), ..VideoGrant::default() };
+        signed("", video)
+    };
+
+    let mut sockets = Vec::new();
+    for (room, token) in [("den-of-ada", &ours), ("elsewhere", &theirs)] {
+        let url = format!("ws://127.0.0.1:{}/rtc?protocol=16&access_token={token}", server.port);
+        let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+        assert!(matches!(socket.next().await.unwrap().unwrap(), Message::Binary(_)));
+        sockets.push(socket);
+        let twirp = |method: &str, body: String| {
+            server.post(&format!("/livekit/twirp/livekit.RoomService/{method}"), &admin(room), &body)
+        };
+        let list = twirp("ListParticipants", format!(r#"{{"room":"{room}"}}"#));
+        let identity = list["participants"][0]["identity"].as_str().unwrap().to_owned();
+        twirp("RemoveParticipant", format!(r#"{{"room":"{room}","identity":"{identity}"}}"#));
+    }
+    server.end("-KILL");
+
+    let (server, _) = Server::run(dir.path(), &[]);
+    let validate = |token: &str| server.get(&format!("/rtc/validate?access_token={token}"));
+    for token in [&ours, &theirs] {
+        assert_eq!(validate(token), (401, "token has been revoked".to_owned()));
+        let url = format!("ws://127.0.0.1:{}/rtc?protocol=16&access_token={token}", server.port);
+        assert!(tokio_tungstenite::connect_async(url).await.is_err());
+    }
+    assert_eq!(validate(&join(&server, &access)), (200, "success".to_owned()), "let in anew by the platform");
+}
