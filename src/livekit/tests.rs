@@ -5,7 +5,7 @@ use crate::auth::media_token::VideoGrant;
 use crate::server::shutdown::Shutdown;
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
-use bedrud_media::SfuConfig;
+use bedrud_media::{ClientContext, JoinParams, Session, SfuConfig, SignalPath};
 use tower::ServiceExt as _;
 
 struct Fixture {
@@ -22,7 +22,11 @@ fn fixture(adjust: impl FnOnce(&mut SfuConfig)) -> Fixture {
     let keys = ApiKeys::one("devkey", "secret");
     let shutdown = Shutdown::default();
     let limits = HttpLimits { body: 4096, ..HttpLimits::default() };
-    let livekit = LiveKit::new(Sfu::start(config).unwrap(), keys.clone(), limits, shutdown.guard());
+    let sfu = Sfu::start(config).unwrap();
+    served(LiveKit::new(sfu, keys.clone(), limits, shutdown.guard()), keys, shutdown)
+}
+
+fn served(livekit: LiveKit, keys: ApiKeys, shutdown: Shutdown) -> Fixture {
     let router = crate::server::router::media_only(livekit.router());
     Fixture { router, keys, _livekit: livekit, _shutdown: shutdown }
 }
@@ -44,6 +48,18 @@ impl Fixture {
         adjust(&mut claims, &mut video);
         claims.video = Some(video);
         media_token::sign(&claims, "devkey", &self.keys).unwrap()
+    }
+
+    /// One that is in the room "den" while the session lives.
+    async fn participant(&self, identity: &str) -> Session {
+        let video = VideoGrant { room_join: true, room: "den".into(), ..VideoGrant::default() };
+        let attributes = [("a".to_owned(), "1234".to_owned())].into();
+        let exp = Some(unix_seconds() + 600);
+        let claims =
+            Claims { sub: identity.into(), exp, attributes, video: Some(video), ..Claims::default() };
+        let context = ClientContext { address: String::new(), user_agent: String::new(), validating: false };
+        let params = JoinParams::from_query(SignalPath::V0, [], claims, &context).unwrap();
+        self._livekit.sfu().join(params).await.unwrap()
     }
 
     async fn send(
@@ -260,3 +276,4 @@ async fn refreshed_tokens_join_again_and_live_long_enough() {
 mod errors;
 mod grants;
 mod jwt;
+mod removal;

@@ -1,9 +1,6 @@
 //! What each verb of RoomService answers to each mistake: code and text of the reference server, which SDKs compare.
 
 use super::{Fixture, fixture};
-use crate::auth::media_token::{Claims, VideoGrant};
-use crate::server::health::unix_seconds;
-use bedrud_media::{ClientContext, JoinParams, Session, SignalPath};
 use serde_json::{Value, json};
 
 const NO_ROOM: (u16, &str, &str) = (404, "not_found", "requested room does not exist");
@@ -12,17 +9,6 @@ const SAME_ROOM: &str = "destination room cannot be the same as source room";
 
 const fn invalid(text: &str) -> (u16, &str, &str) {
     (400, "invalid_argument", text)
-}
-
-/// One that is in the room while the session lives.
-async fn participant(f: &Fixture, identity: &str) -> Session {
-    let video = VideoGrant { room_join: true, room: "den".into(), ..VideoGrant::default() };
-    let attributes = [("a".to_owned(), "1234".to_owned())].into();
-    let exp = Some(unix_seconds() + 600);
-    let claims = Claims { sub: identity.into(), exp, attributes, video: Some(video), ..Claims::default() };
-    let context = ClientContext { address: String::new(), user_agent: String::new(), validating: false };
-    let params = JoinParams::from_query(SignalPath::V0, [], claims, &context).unwrap();
-    f._livekit.sfu().join(params).await.unwrap()
 }
 
 async fn small() -> Fixture {
@@ -73,7 +59,7 @@ async fn who_is_not_there_is_told_apart_from_a_room_that_is_not() {
     assert_eq!(ask("ListParticipants").await, (200, json!({ "participants": [] })));
     assert_eq!(ask("ListRooms").await, (200, json!({ "rooms": [] })));
 
-    let _bob = participant(&f, "bob").await;
+    let _bob = f.participant("bob").await;
     for verb in person {
         let (status, answer) = ask(verb).await;
         assert_eq!((status, answer), (404, json!({ "code": NOBODY.1, "msg": NOBODY.2 })), "{verb}");
@@ -84,7 +70,7 @@ async fn who_is_not_there_is_told_apart_from_a_room_that_is_not() {
 async fn mistakes_have_the_code_and_text_that_sdks_know() {
     let f = small().await;
     let token = everything(&f);
-    let _ada = participant(&f, "ada").await;
+    let _ada = f.participant("ada").await;
     let about = |more: Value| {
         let mut body =
             json!({ "room": "den", "identity": "ada", "destinationIdentity": "ada", "method": "m" });
@@ -207,7 +193,7 @@ async fn mistakes_have_the_code_and_text_that_sdks_know() {
 async fn agent_dispatches_are_refused_in_the_same_words() {
     let f = small().await;
     let token = everything(&f);
-    let _ada = participant(&f, "ada").await;
+    let _ada = f.participant("ada").await;
     for (verb, body, wanted) in [
         (
             "CreateDispatch",
