@@ -7,6 +7,11 @@ const NO_ROOM: (u16, &str, &str) = (404, "not_found", "requested room does not e
 const NOBODY: (u16, &str, &str) = (404, "not_found", "participant does not exist");
 const SAME_ROOM: &str = "destination room cannot be the same as source room";
 
+/// Text and `meta.argument`.
+type Complaint = (String, Option<&'static str>);
+/// Verb, body, status, code.
+type Case = (&'static str, Value, u16, &'static str, Complaint);
+
 const fn invalid(text: &str) -> (u16, &str, &str) {
     (400, "invalid_argument", text)
 }
@@ -82,7 +87,7 @@ async fn mistakes_have_the_code_and_text_that_sdks_know() {
     let plain = |text: &str| (text.to_owned(), None);
     let metadata = || too_long("metadata size exceeds limits");
     let invalid = "invalid_argument";
-    let cases: Vec<(&str, Value, u16, &str, (String, Option<&str>))> = vec![
+    let cases: Vec<Case> = vec![
         ("CreateRoom", json!({}), 400, invalid, plain("no room name")),
         (
             "CreateRoom",
