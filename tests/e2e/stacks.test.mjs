@@ -2,8 +2,7 @@
 import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { chromium } from './lib/browser.mjs';
-import { ObsClient, cleanup } from './lib/libdatachannel.mjs';
-import { FfmpegClient, GstClient, encodedMedia } from './lib/python.mjs';
+import { FfmpegClient, GstClient, ObsClient } from './lib/python.mjs';
 import { SdkClient, servePage } from './lib/sdkpage.mjs';
 import { startLivekitWith, configuredKeys } from './lib/server.mjs';
 import { token as sign } from './lib/token.mjs';
@@ -20,7 +19,6 @@ after(async () => {
   await browser?.close();
   await page?.close();
   await server?.stop();
-  cleanup();
 });
 
 const whip = () => `${server.url}/whip/v1`;
@@ -86,42 +84,44 @@ describe('GStreamer', () => {
 describe('OBS Studio', () => {
   test('libdatachannel publishes H.264 and Opus with one offer and ends with DELETE', async () => {
     const room = 'obs';
-    const media = await encodedMedia(880);
     const web = await sdk('web', room);
-    const obs = await ObsClient.publish(whip(), await token('obs', room), media);
+    const obs = new ObsClient(whip(), await token('obs', room), { hz: 880 });
     try {
-      assert.match(obs.links, /<turn:turn\.example\.org:3478\?transport=udp>; rel="ice-server"; username="u"/);
-      await obs.connected();
+      const { links } = await obs.saw('opened');
+      assert.match(links, /<turn:turn\.example\.org:3478\?transport=udp>; rel="ice-server"; username="u"/);
+      await obs.saw('connection', (e) => e.state === 'connected');
       await seen(web, 'obs', { codec: 'video/H264', hz: 880 });
       const late = await sdk('late', room);
       await seen(late, 'obs', { codec: 'video/H264', hz: 880 });
       await late.close();
-      assert.equal(await obs.delete(), 200);
+      await web.until('the late one to be gone', 'participants', [], (p) => p.length === 1);
+      obs.do('delete');
+      assert.equal((await obs.saw('deleted')).status, 200);
       await gone(web);
     } finally {
-      obs.close();
+      await obs.leave();
       await web.close();
     }
   });
 
   test('a stream that starts again replaces the one that was left behind', async () => {
     const room = 'obs-again';
-    const media = await encodedMedia(1200);
     const web = await sdk('web', room);
-    const first = await ObsClient.publish(whip(), await token('obs', room), media);
-    await first.connected();
-    await seen(web, 'obs', { codec: 'video/H264', hz: 1200 });
-    const second = await ObsClient.publish(whip(), await token('obs', room), media);
+    const first = new ObsClient(whip(), await token('obs', room), { hz: 1200 });
+    let second;
     try {
-      await second.connected();
+      await first.saw('connection', (e) => e.state === 'connected');
       await seen(web, 'obs', { codec: 'video/H264', hz: 1200 });
+      second = new ObsClient(whip(), await token('obs', room), { hz: 900 });
+      await second.saw('connection', (e) => e.state === 'connected');
+      await seen(web, 'obs', { codec: 'video/H264', hz: 900 });
       // As OBS stops: first the connection, then the session.
-      second.close();
-      assert.equal(await second.delete(), 200);
+      second.do('close');
+      second.do('delete');
+      assert.equal((await second.saw('deleted')).status, 200);
       await gone(web);
     } finally {
-      first.close();
-      second.close();
+      await Promise.all([first.leave(), second?.leave()]);
       await web.close();
     }
   });

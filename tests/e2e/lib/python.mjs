@@ -1,4 +1,4 @@
-// Participants in Python as child processes.
+// Participants as child processes, most of them in Python.
 import { execFile, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -73,6 +73,13 @@ export class GstClient extends PythonProcess {
 export class FfmpegClient extends PythonProcess {
   constructor(address, token, { hz = 880, part = 'passive' } = {}) {
     super('ffmpeg_whip.py', [address, token, String(hz), part]);
+  }
+}
+
+/** OBS Studio's WHIP output, on the same stack. */
+export class ObsClient extends PythonProcess {
+  constructor(address, token, { hz = 880 } = {}) {
+    super('../node/obs.mjs', [address, token, String(hz)], process.execPath);
   }
 }
 

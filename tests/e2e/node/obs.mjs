@@ -1,17 +1,22 @@
 // A WHIP publisher on libdatachannel, in the way of OBS Studio's WHIP output: the same stack, packetizers, order of steps
-// and requests.
+// and requests. A process of its own, because the library's threads do not end with the connections.
+//
+//     obs.mjs ADDRESS TOKEN HZ
+import readline from 'node:readline';
 import rtc from 'node-datachannel';
-import { until } from './until.mjs';
+import { encodedMedia } from '../lib/python.mjs';
+
+const emit = (event, fields) => process.stdout.write(`${JSON.stringify({ event, ...fields })}\n`);
 
 const VIDEO = { ssrc: 4242_0002, type: 96, rate: 90_000 };
 const AUDIO = { ssrc: 4242_0001, type: 111, rate: 48_000 };
 const FRAGMENT = 1200;
 const agent = 'Mozilla/5.0 (OBS-Studio/31.0.0; Linux x86_64; en-US)';
 
-export class ObsClient {
+class Obs {
   /** One offer at once, whatever has been gathered by then; no PATCH follows. */
   static async publish(address, token, media) {
-    const client = new ObsClient(token, media);
+    const client = new Obs(token, media);
     client.pc.setLocalDescription();
     const response = await fetch(address, {
       method: 'POST',
@@ -20,8 +25,7 @@ export class ObsClient {
     });
     const answer = await response.text();
     if (response.status !== 201) throw new Error(`${response.status}: ${answer}`);
-    client.answer = answer;
-    client.links = response.headers.get('link');
+    emit('opened', { links: response.headers.get('link') });
     client.resource = new URL(response.headers.get('location'), address);
     client.pc.setRemoteDescription(answer.slice(answer.indexOf('v=0')), 'answer');
     return client;
@@ -29,9 +33,8 @@ export class ObsClient {
 
   constructor(token, media) {
     this.token = token;
-    this.states = [];
     this.pc = new rtc.PeerConnection('obs', { iceServers: [], bindAddress: '127.0.0.1' });
-    this.pc.onStateChange((state) => this.states.push(state));
+    this.pc.onStateChange((state) => emit('connection', { state }));
 
     const audio = new rtc.Audio('0', 'SendOnly');
     audio.addOpusCodec(AUDIO.type);
@@ -76,10 +79,6 @@ export class ObsClient {
     }, 5);
   }
 
-  connected() {
-    return until('libdatachannel to connect', () => this.states.includes('connected'));
-  }
-
   /** DELETE, as when streaming stops; returns its status. */
   async delete() {
     const headers = { authorization: `Bearer ${this.token}`, 'user-agent': agent };
@@ -92,5 +91,13 @@ export class ObsClient {
   }
 }
 
-/** Ends the threads of the library; without this the process does not. */
-export const cleanup = () => rtc.cleanup();
+const [, , address, token, hz] = process.argv;
+const obs = await Obs.publish(address, token, await encodedMedia(Number(hz)));
+for await (const line of readline.createInterface({ input: process.stdin })) {
+  const command = JSON.parse(line).do;
+  if (command === 'close') obs.close();
+  if (command === 'delete') emit('deleted', { status: await obs.delete() });
+  if (command === 'leave') break;
+}
+// The library crashes now and then while it is unloaded.
+process.kill(process.pid, 'SIGKILL');
