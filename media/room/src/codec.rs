@@ -1,5 +1,7 @@
 //! Wire forms of signalling messages: protobuf, protojson, and the `join_request` parameter.
 
+mod parts;
+
 use crate::io::JoinError;
 use base64::Engine as _;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
@@ -40,6 +42,9 @@ pub enum SignalCodecError {
     /// Over [`MAX_SIGNAL_MESSAGE`].
     #[error("signalling message of {0} bytes exceeds the limit")]
     TooLarge(usize),
+    /// Small as it is, it would take much memory.
+    #[error("signalling message has too many parts")]
+    TooManyParts,
     /// Not protobuf.
     #[error("cannot decode signalling message: {0}")]
     Protobuf(#[from] prost::DecodeError),
@@ -51,10 +56,17 @@ pub enum SignalCodecError {
 /// Decodes what a client sent.
 ///
 /// # Errors
-/// When it is too large or not a `SignalRequest`; the socket (not the session) should end then.
+/// When it is too large, has too many parts, or is not a `SignalRequest`; the socket (not the session) should end then.
 pub fn decode_request(format: Format, payload: &[u8]) -> Result<SignalRequest, SignalCodecError> {
     if payload.len() > MAX_SIGNAL_MESSAGE {
         return Err(SignalCodecError::TooLarge(payload.len()));
+    }
+    let parts = match format {
+        Format::Protobuf => parts::of_protobuf(payload),
+        Format::Json => parts::of_json(payload),
+    };
+    if parts > parts::MAX_PARTS {
+        return Err(SignalCodecError::TooManyParts);
     }
     match format {
         Format::Protobuf => Ok(SignalRequest::decode(payload)?),
@@ -95,7 +107,7 @@ pub fn decode_join_request(parameter: &str) -> Result<JoinRequest, JoinError> {
     } else {
         wrapped.join_request
     };
-    if inner.len() > MAX_JOIN_REQUEST {
+    if inner.len() > MAX_JOIN_REQUEST || parts::of_protobuf(&inner) > parts::MAX_PARTS {
         return Err(bad("join request too large"));
     }
     JoinRequest::decode(inner.as_slice()).map_err(|_| bad("cannot unmarshal join request"))
@@ -173,6 +185,22 @@ mod tests {
         // Field 1, length 2^30, nothing behind.
         assert!(decode_request(Format::Protobuf, &[0x0a, 0x80, 0x80, 0x80, 0x80, 0x04]).is_err());
         assert!(decode_request(Format::Json, b"{").is_err());
+    }
+
+    #[test]
+    fn small_messages_that_would_take_much_memory_are_refused() {
+        // Half a million empty tracks, of some hundred bytes each once decoded.
+        let mut message = vec![0x52];
+        prost::encoding::encode_varint(1_000_000, &mut message);
+        message.extend([0x1a, 0x00].repeat(500_000));
+        assert!(matches!(decode_request(Format::Protobuf, &message), Err(SignalCodecError::TooManyParts)));
+        let json = format!(r#"{{"syncState":{{"publishTracks":[{}{{}}]}}}}"#, "{},".repeat(500_000));
+        let error = decode_request(Format::Json, json.as_bytes());
+        assert!(matches!(error, Err(SignalCodecError::TooManyParts)));
+        // Field 4 of a join request: tracks announced with it.
+        let text = URL_SAFE.encode(wrap(1, gzip(&[0x22, 0x00].repeat(500_000))));
+        assert!(text.len() < 10_000);
+        assert_eq!(decode_join_request(&text).expect_err("refused").message, "join request too large");
     }
 
     proptest::proptest! {

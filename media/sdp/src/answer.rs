@@ -103,6 +103,11 @@ pub(crate) fn order_subscribed(payloads: &[NegotiatedPayload], track: &SendTrack
     track.codecs.iter().filter_map(|spec| payloads.iter().find(|p| p.spec() == *spec)).copied().collect()
 }
 
+/// True when a section can carry the track.
+pub(crate) fn has_codec_of(payloads: &[NegotiatedPayload], track: &SendTrack) -> bool {
+    payloads.iter().any(|p| track.codecs.contains(&p.spec()))
+}
+
 /// A section refused: port 0, no transport (RFC 8829 section 5.3.1).
 pub(crate) fn rejected(offered: &MediaSection) -> MediaSection {
     let mut out = MediaSection::new(offered.kind);

@@ -3,17 +3,16 @@
 use crate::answer::{self, Answer, AnswerChoices, AnsweredSection, PublishChoice};
 use crate::codecs::{ClientQuirks, CodecTable, Use};
 use crate::error::SdpError;
-use crate::negotiate::{
-    common_payloads, is_bundled, is_data_channel, media_kind, merge_extensions, remote_transport,
-};
+use crate::negotiate::{common_payloads, is_data_channel, media_kind, merge_extensions, remote_transport};
 use crate::offer::{Offer, OfferedSection, OfferedStream};
 use crate::requirement::{Requirement, SectionCounts};
 use crate::session::{Direction, MediaSection, Origin, SessionDescription, Setup};
 use crate::track::SendTrack;
 use crate::transport::LocalTransport;
 use crate::transport_write::write_transport;
+use crate::work;
 use bedrud_rtp::{ExtensionMap, MediaKind, Mid};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Fixed properties of an [`Answerer`].
@@ -53,7 +52,22 @@ struct Slot {
 struct Waiting {
     description: SessionDescription,
     offer: Offer,
+    /// Position in the offer's sections, by that in the description.
+    entries: Vec<Option<usize>>,
     extmaps: HashMap<Mid, Vec<crate::session::ExtMap>>,
+}
+
+impl Waiting {
+    /// What the offer says of the section at this position of the description.
+    fn entry(&self, index: usize) -> Option<&OfferedSection> {
+        work::step();
+        self.offer.sections.get(self.entries.get(index).copied().flatten()?)
+    }
+}
+
+/// Sections by their mid.
+fn by_mid(slots: &[Slot]) -> HashMap<Mid, &Slot> {
+    slots.iter().filter_map(|slot| Some((slot.mid?, slot))).collect()
 }
 
 #[derive(Debug)]
@@ -105,12 +119,15 @@ impl Answerer {
         let mut extensions = ExtensionMap::default();
         let mut extmaps = HashMap::new();
         let mut sections = Vec::new();
-        for section in &description.media {
+        let mut entries = vec![None; description.media.len()];
+        let known = by_mid(&self.slots);
+        for (section, entry) in description.media.iter().zip(&mut entries) {
+            work::step();
             let (Some(kind), Some(mid)) = (media_kind(section), section.mid) else { continue };
-            if section.is_rejected() || !is_bundled(&description, section) {
+            if section.is_rejected() || !section.bundled {
                 continue;
             }
-            let slot = self.slots.iter().find(|s| s.mid == Some(mid));
+            let slot = known.get(&mid).copied();
             let sends = section.direction.sends().then(|| OfferedStream::of(section));
             let receives = section.direction.receives() && self.config.single_connection;
             let usage = if sends.is_none() && receives { Use::Subscribe } else { Use::Publish };
@@ -125,6 +142,7 @@ impl Answerer {
             let started = sends
                 .as_ref()
                 .is_some_and(|stream| slot.is_none_or(|s| !s.publishes || s.published != stream.track_id));
+            *entry = Some(sections.len());
             sections.push(OfferedSection {
                 mid,
                 kind,
@@ -137,7 +155,7 @@ impl Answerer {
         }
         let ice_restart = self.remote_ufrag.as_ref().is_some_and(|old| *old != transport.ice.ufrag);
         let offer = Offer { transport, ice_restart, extensions, sections };
-        self.waiting = Some(Waiting { description, offer: offer.clone(), extmaps });
+        self.waiting = Some(Waiting { description, offer: offer.clone(), entries, extmaps });
         Ok(offer)
     }
 
@@ -185,8 +203,9 @@ impl Answerer {
             sections.extend(answered);
             out.media.push(section);
         }
-        let live = |mid: &Mid| out.media.iter().any(|s| s.mid == Some(*mid) && !s.is_rejected());
-        out.bundle = waiting.description.bundle.iter().copied().filter(live).collect();
+        let live: HashSet<Mid> =
+            out.media.iter().filter(|s| !s.is_rejected()).filter_map(|s| s.mid).collect();
+        out.bundle = waiting.description.bundle.iter().copied().filter(|mid| live.contains(mid)).collect();
         self.version = self.version.saturating_add(1);
         let origin =
             Origin { username: "-".into(), session_id: self.config.session_id, version: self.version };
@@ -212,9 +231,10 @@ impl Answerer {
     /// Takes over the sections of an offer; returns how many new ones the client can receive on.
     fn take_slots(&mut self, waiting: &Waiting, before: &[Slot]) -> SectionCounts {
         let mut added = SectionCounts::default();
-        for section in &waiting.description.media {
-            let offered = waiting.offer.sections.iter().find(|s| Some(s.mid) == section.mid);
-            let old = before.iter().find(|s| s.mid.is_some() && s.mid == section.mid);
+        let known = by_mid(before);
+        for (index, section) in waiting.description.media.iter().enumerate() {
+            let offered = waiting.entry(index);
+            let old = section.mid.and_then(|mid| known.get(&mid).copied());
             let receives = offered.is_some_and(|s| s.receives);
             let stream = offered.and_then(|s| s.sends.as_ref());
             let used = old.is_some_and(|s| s.publishes || s.ended);
@@ -242,24 +262,23 @@ impl Answerer {
         for track in &mut self.tracks {
             track.unsupported = false;
             let sid = &track.config.track_sid;
-            let offered = |mid: Option<Mid>| waiting.offer.sections.iter().find(|s| Some(s.mid) == mid);
-            let fits = |slot: &Slot| {
-                offered(slot.mid)
-                    .is_some_and(|s| !answer::order_subscribed(&s.payloads, &track.config).is_empty())
+            let fits = |index: usize| {
+                waiting.entry(index).is_some_and(|s| answer::has_codec_of(&s.payloads, &track.config))
             };
-            if let Some(bound) = self.slots.iter_mut().find(|s| s.bound.as_ref() == Some(sid)) {
-                if bound.publishes || fits(bound) {
+            let mut slots = self.slots.iter_mut().enumerate();
+            if let Some((index, bound)) = slots.find(|(_, s)| s.bound.as_ref() == Some(sid)) {
+                if bound.publishes || fits(index) {
                     continue;
                 }
                 bound.bound = None;
             }
-            let free = |s: &&mut Slot| {
+            let free = |(_, s): &(usize, &mut Slot)| {
                 s.receives && !s.publishes && s.bound.is_none() && s.kind == Some(track.config.kind)
             };
             let mut refused = false;
             let mut chosen = None;
-            for slot in self.slots.iter_mut().filter(free) {
-                if !fits(slot) {
+            for (index, slot) in self.slots.iter_mut().enumerate().filter(free) {
+                if !fits(index) {
                     refused = true;
                 } else if slot.sent.as_ref().is_none_or(|sent| sent == sid) {
                     chosen = Some(slot);
@@ -284,13 +303,10 @@ impl Answerer {
         waiting: &Waiting,
         choices: &AnswerChoices,
     ) -> (MediaSection, Option<AnsweredSection>) {
-        let entry = waiting.offer.sections.iter().find(|s| Some(s.mid) == offered.mid);
-        let (Some(entry), Some(slot)) = (entry, self.slots.get_mut(index)) else {
-            if let Some(mid) = offered.mid.filter(|_| {
-                !offered.is_rejected()
-                    && is_data_channel(offered)
-                    && is_bundled(&waiting.description, offered)
-            }) {
+        let (Some(entry), Some(slot)) = (waiting.entry(index), self.slots.get_mut(index)) else {
+            if let Some(mid) =
+                offered.mid.filter(|_| !offered.is_rejected() && is_data_channel(offered) && offered.bundled)
+            {
                 return (answer::data_section(mid, &offered.protocol), None);
             }
             if let Some(slot) = self.slots.get_mut(index) {

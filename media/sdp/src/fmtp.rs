@@ -2,7 +2,9 @@
 
 use crate::payload::{CodecSpec, H264Profile};
 use crate::session::{MediaSection, PayloadFormat};
+use crate::work;
 use bedrud_rtp::{Codec, Pt};
+use std::collections::HashMap;
 
 /// `key=value` pairs; a parameter without `=` has an empty value.
 pub(crate) fn parameters(fmtp: &str) -> impl Iterator<Item = (&str, &str)> {
@@ -69,14 +71,17 @@ fn red_primary(section: &MediaSection, red: &PayloadFormat) -> Option<Pt> {
     section.payload(primary).filter(|p| p.name.eq_ignore_ascii_case("opus")).map(|p| p.pt)
 }
 
-/// RTX payload type repairing `pt` (RFC 4588).
-pub(crate) fn rtx_of(section: &MediaSection, pt: Pt) -> Option<Pt> {
-    let repairs = |p: &&PayloadFormat| {
-        p.name.eq_ignore_ascii_case("rtx")
-            && p.fmtp.as_deref().and_then(|f| parameter(f, "apt")).and_then(|apt| apt.parse().ok())
-                == Some(pt)
-    };
-    section.payloads.iter().find(repairs).map(|p| p.pt)
+/// RTX payload types by the payload type they repair (RFC 4588); of several the first.
+pub(crate) fn repairs(section: &MediaSection) -> HashMap<Pt, Pt> {
+    let mut out = HashMap::new();
+    for rtx in section.payloads.iter().filter(|p| p.name.eq_ignore_ascii_case("rtx")) {
+        work::step();
+        let apt = rtx.fmtp.as_deref().and_then(|f| parameter(f, "apt")).and_then(|apt| apt.parse().ok());
+        if let Some(apt) = apt {
+            out.entry(apt).or_insert(rtx.pt);
+        }
+    }
+    out
 }
 
 /// `fmtp` without the named parameters, with `extra` appended; `None` when nothing is left.

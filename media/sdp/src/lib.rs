@@ -28,6 +28,7 @@ mod session;
 mod track;
 mod transport;
 mod transport_write;
+mod work;
 
 pub use answer::{Answer, AnswerChoices, AnsweredSection, PublishChoice};
 pub use answerer::{Answerer, AnswererConfig};

@@ -6,7 +6,9 @@ use crate::fmtp;
 use crate::payload::NegotiatedPayload;
 use crate::session::{ExtMap, MediaSection, SectionKind, SessionDescription, Setup};
 use crate::transport::RemoteTransport;
+use crate::work;
 use bedrud_rtp::{Codec, Extension, ExtensionMap, MediaKind};
+use std::collections::HashMap;
 
 /// `a=max-message-size` we announce, bytes.
 pub(crate) const MAX_MESSAGE_SIZE: u64 = 65_535;
@@ -25,7 +27,9 @@ pub(crate) fn common_payloads(
         fmtp::identify(section, f).is_some_and(|s| s.codec == Codec::H264 && table.allows(s, usage, quirks))
     };
     let plain_baseline = usage == Use::Publish && !section.payloads.iter().any(h264);
+    let repairs = if table.rtx_enabled() { fmtp::repairs(section) } else { HashMap::new() };
     for format in &section.payloads {
+        work::step();
         let Some(mut spec) = fmtp::identify(section, format) else { continue };
         if plain_baseline {
             spec = spec.as_encoded();
@@ -34,7 +38,7 @@ pub(crate) fn common_payloads(
         if !kind_matches || !table.allows(spec, usage, quirks) || out.iter().any(|p| p.spec() == spec) {
             continue;
         }
-        let rtx = if table.rtx_enabled() { fmtp::rtx_of(section, format.pt) } else { None };
+        let rtx = repairs.get(&format.pt).copied();
         let nack = format.has_feedback("nack");
         out.push(NegotiatedPayload { pt: format.pt, codec: spec.codec, variant: spec.variant, rtx, nack });
     }
@@ -54,6 +58,7 @@ pub(crate) fn merge_extensions(
 ) -> Vec<ExtMap> {
     let mut out: Vec<ExtMap> = Vec::new();
     for offered in &section.extmap {
+        work::step();
         let Some(extension) = Extension::from_uri(&offered.uri).filter(|e| wanted.contains(e)) else {
             continue;
         };
@@ -72,20 +77,17 @@ pub(crate) fn merge_extensions(
     out
 }
 
-/// True when a section takes part in the bundled transport: every section but the only one has to be in the group.
-pub(crate) fn is_bundled(description: &SessionDescription, section: &MediaSection) -> bool {
-    match section.mid {
-        Some(mid) => description.bundle.contains(&mid) || description.media.len() == 1,
-        None => false,
-    }
-}
-
 /// The remote side of the bundled transport. `role` is the DTLS role the peer must allow.
 pub(crate) fn remote_transport(
     description: &SessionDescription,
     role: Setup,
 ) -> Result<RemoteTransport, SdpError> {
-    let live = || description.media.iter().filter(|s| !s.is_rejected() && is_bundled(description, s));
+    let live = || {
+        description.media.iter().filter(|s| {
+            work::step();
+            !s.is_rejected() && s.bundled
+        })
+    };
     // The tagged section carries the transport; bundle-only sections repeat it or leave it out.
     let tag = description.bundle.first().copied();
     let levels = || {

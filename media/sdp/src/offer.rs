@@ -3,7 +3,9 @@
 use crate::payload::NegotiatedPayload;
 use crate::session::MediaSection;
 use crate::transport::RemoteTransport;
+use crate::work;
 use bedrud_rtp::{ExtensionMap, MediaKind, Mid, Rid, Ssrc};
+use std::collections::{HashMap, HashSet};
 
 /// What a client's offer says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,23 +82,24 @@ impl OfferedStream {
         if section.simulcast_send.is_empty() {
             layers.extend(section.rids_send.iter().map(|rid| OfferedLayer { rid: *rid, paused: false }));
         }
-        let fid = |ssrc: Ssrc| {
-            section.ssrc_groups.iter().filter(|g| g.semantics == "FID").find_map(|g| {
-                match g.ssrcs.as_slice() {
-                    [media, repair, ..] if *media == ssrc => Some(*repair),
-                    _ => None,
-                }
-            })
-        };
-        let is_secondary = |ssrc: Ssrc| {
-            section
-                .ssrc_groups
-                .iter()
-                .filter(|g| g.semantics == "FID" || g.semantics == "FEC-FR")
-                .any(|g| g.ssrcs.iter().skip(1).any(|s| *s == ssrc))
-        };
-        let ssrcs =
-            section.ssrcs.iter().filter(|s| !is_secondary(s.ssrc)).map(|s| (s.ssrc, fid(s.ssrc))).collect();
-        Self { stream_id, track_id, layers, ssrcs }
+        Self { stream_id, track_id, layers, ssrcs: media_ssrcs(section) }
     }
+}
+
+/// The SSRCs of a section that are not those of repair or protection streams, each with its RTX SSRC.
+fn media_ssrcs(section: &MediaSection) -> Vec<(Ssrc, Option<Ssrc>)> {
+    let mut repairs = HashMap::new();
+    let mut secondary = HashSet::new();
+    for group in &section.ssrc_groups {
+        work::step();
+        let fid = group.semantics == "FID";
+        if let (true, [media, repair, ..]) = (fid, group.ssrcs.as_slice()) {
+            repairs.entry(*media).or_insert(*repair);
+        }
+        if fid || group.semantics == "FEC-FR" {
+            secondary.extend(group.ssrcs.iter().skip(1).copied());
+        }
+    }
+    let declared = section.ssrcs.iter().map(|s| s.ssrc).filter(|ssrc| !secondary.contains(ssrc));
+    declared.map(|ssrc| (ssrc, repairs.get(&ssrc).copied())).collect()
 }

@@ -1,9 +1,10 @@
 //! Reading a description: strict about size and structure, tolerant of attributes it does not know.
 
 use crate::error::SdpError;
-use crate::parse_section::SectionParser;
+use crate::parse_section::{SectionParser, push_bounded};
 use crate::session::{Origin, SessionDescription, Setup, TransportAttributes};
 use crate::transport::IceCredentials;
+use crate::work;
 use bedrud_rtp::Mid;
 use std::collections::HashSet;
 
@@ -32,6 +33,7 @@ impl SessionDescription {
         let mut started = false;
         let mut mids = HashSet::new();
         for (index, raw) in text.split('\n').enumerate() {
+            work::step();
             let number = index.saturating_add(1);
             let malformed = |reason| SdpError::Malformed { line: number, reason };
             let line = raw.strip_suffix('\r').unwrap_or(raw).trim_end_matches(' ');
@@ -56,7 +58,7 @@ impl SessionDescription {
                 if let Some(done) = section.take() {
                     finish_section(&mut out, &mut mids, done, number)?;
                 }
-                section = Some(SectionParser::new(value).ok_or(malformed("bad m= line"))?);
+                section = Some(SectionParser::new(value, number)?);
                 continue;
             }
             match &mut section {
@@ -74,7 +76,18 @@ impl SessionDescription {
             return Err(SdpError::Missing("v="));
         }
         out.transport.ice = ice.complete();
+        mark_bundled(&mut out);
         Ok(out)
+    }
+}
+
+/// Notes which sections take part in the bundled transport: every section but the only one has to be in the group.
+fn mark_bundled(description: &mut SessionDescription) {
+    let group: HashSet<Mid> = description.bundle.iter().copied().collect();
+    let only = description.media.len() == 1;
+    for section in &mut description.media {
+        section.bundled = section.mid.is_some_and(|mid| only || group.contains(&mid));
+        work::step();
     }
 }
 
@@ -116,11 +129,11 @@ fn session_line(
                 "group" if out.bundle.is_empty() => {
                     let mut words = value.split_ascii_whitespace();
                     if words.next() == Some("BUNDLE") {
-                        let mids = words.map(Mid::new).collect::<Option<Vec<_>>>();
-                        out.bundle =
-                            mids.ok_or(SdpError::Malformed { line, reason: "bad mid in BUNDLE group" })?;
-                        if out.bundle.len() > MAX_SECTIONS {
-                            return Err(SdpError::TooMany { what: "bundled sections", limit: MAX_SECTIONS });
+                        for word in words {
+                            let mid = Mid::new(word);
+                            let mid =
+                                mid.ok_or(SdpError::Malformed { line, reason: "bad mid in BUNDLE group" })?;
+                            push_bounded(&mut out.bundle, mid, MAX_SECTIONS, "bundled sections")?;
                         }
                     }
                 }

@@ -6,6 +6,7 @@ use crate::session::{
     Direction, ExtMap, MediaSection, Msid, PayloadFormat, SectionKind, SimulcastStream, SsrcAttributes,
     SsrcGroup,
 };
+use crate::work;
 use bedrud_rtp::{MediaKind, Mid, Pt, Rid};
 
 /// Lines of one section.
@@ -22,13 +23,19 @@ const MAX_RIDS: usize = 8;
 const MAX_MSIDS: usize = 8;
 /// Candidates kept; later ones are ignored.
 const MAX_CANDIDATES: usize = 64;
+/// Payload types of an `m=` line, or its formats when it is neither audio nor video.
+const MAX_FORMATS: usize = 128;
 /// Feedback values per payload type.
 const MAX_FEEDBACK: usize = 16;
+/// Feedback values for all payload types.
+const MAX_WILDCARDS: usize = 8;
 /// Bytes of one payload type's parameters.
 const MAX_FMTP: usize = 1_024;
 
 pub(crate) struct SectionParser {
     section: MediaSection,
+    /// Position in the payloads, by payload type.
+    positions: [Option<u8>; 128],
     ice: PartialIce,
     lines: usize,
     wildcard_feedback: Vec<String>,
@@ -36,7 +43,15 @@ pub(crate) struct SectionParser {
 
 impl SectionParser {
     /// Starts a section from the value of its `m=` line.
-    pub(crate) fn new(value: &str) -> Option<Self> {
+    pub(crate) fn new(value: &str, line: usize) -> Result<Self, SdpError> {
+        let formats = value.split_ascii_whitespace().skip(3).take(MAX_FORMATS.saturating_add(1)).count();
+        if formats > MAX_FORMATS {
+            return Err(SdpError::TooMany { what: "formats in a media section", limit: MAX_FORMATS });
+        }
+        Self::of_line(value).ok_or(SdpError::Malformed { line, reason: "bad m= line" })
+    }
+
+    fn of_line(value: &str) -> Option<Self> {
         let mut words = value.split_ascii_whitespace();
         let media = words.next()?;
         // The number of ports after a slash has no use here (RFC 8866 section 5.14).
@@ -52,19 +67,30 @@ impl SectionParser {
         section.media = media.to_owned();
         section.port = port;
         section.protocol = protocol.to_owned();
+        let mut positions = [None; 128];
         for word in words {
+            work::step();
             if matches!(kind, SectionKind::Media(_)) {
-                let pt: Pt = word.parse().ok().filter(|pt| *pt < 128)?;
-                if section.payload(pt).is_none() {
+                let pt: Pt = word.parse().ok()?;
+                let position = positions.get_mut(usize::from(pt))?;
+                if position.is_none() {
+                    *position = u8::try_from(section.payloads.len()).ok();
                     section.payloads.push(static_format(pt));
                 }
-            } else if section.formats.len() < MAX_SSRCS {
-                section.formats.push(word.to_owned());
             } else {
-                return None;
+                section.formats.push(word.to_owned());
             }
         }
-        Some(Self { section, ice: PartialIce::default(), lines: 0, wildcard_feedback: Vec::new() })
+        let (ice, wildcard_feedback) = (PartialIce::default(), Vec::new());
+        Some(Self { section, positions, ice, lines: 0, wildcard_feedback })
+    }
+
+    /// The payload type an attribute begins with: an error when there is none, nothing when the `m=` line lacks it.
+    fn payload(&mut self, pt: &str) -> Option<Option<&mut PayloadFormat>> {
+        work::step();
+        let pt: Pt = pt.parse().ok()?;
+        let position = self.positions.get(usize::from(pt)).copied().flatten();
+        Some(position.and_then(|p| self.section.payloads.get_mut(usize::from(p))))
     }
 
     /// Takes one line below the `m=` line.
@@ -86,8 +112,8 @@ impl SectionParser {
             "sendrecv" | "sendonly" | "recvonly" | "inactive" => {
                 s.direction = Direction::from_str(name).unwrap_or_default();
             }
-            "rtpmap" => rtpmap(s, value).ok_or(malformed("bad rtpmap"))?,
-            "fmtp" => fmtp(s, value).ok_or(malformed("bad fmtp"))?,
+            "rtpmap" => self.rtpmap(value).ok_or(malformed("bad rtpmap"))?,
+            "fmtp" => self.fmtp(value).ok_or(malformed("bad fmtp"))?,
             "rtcp-fb" => self.feedback(value).ok_or(malformed("bad rtcp-fb"))?,
             "extmap" => {
                 let map = extmap(value).ok_or(malformed("bad extmap"))?;
@@ -125,8 +151,10 @@ impl SectionParser {
     pub(crate) fn finish(self) -> MediaSection {
         let mut s = self.section;
         s.transport.ice = self.ice.complete();
-        for payload in &mut s.payloads {
+        // What has no name is of no use.
+        for payload in s.payloads.iter_mut().filter(|p| !p.name.is_empty()) {
             for value in &self.wildcard_feedback {
+                work::step();
                 if !payload.has_feedback(value) && payload.feedback.len() < MAX_FEEDBACK {
                     payload.feedback.push(value.clone());
                 }
@@ -144,23 +172,60 @@ impl SectionParser {
         if value.is_empty() {
             return None;
         }
-        let list = if target == "*" {
-            &mut self.wildcard_feedback
+        let (list, limit) = if target == "*" {
+            (&mut self.wildcard_feedback, MAX_WILDCARDS)
+        } else if let Some(payload) = self.payload(target)? {
+            (&mut payload.feedback, MAX_FEEDBACK)
         } else {
-            let pt: Pt = target.parse().ok()?;
-            let Some(payload) = self.section.payloads.iter_mut().find(|p| p.pt == pt) else {
-                return Some(());
-            };
-            &mut payload.feedback
+            return Some(());
         };
-        if !list.contains(&value) && list.len() < MAX_FEEDBACK {
+        if list.len() < limit && !list.contains(&value) {
             list.push(value);
+        }
+        Some(())
+    }
+
+    fn rtpmap(&mut self, value: &str) -> Option<()> {
+        let (pt, encoding) = value.split_once(' ')?;
+        let mut parts = encoding.trim().split('/');
+        let name = parts.next().filter(|n| !n.is_empty() && !n.contains(' '))?;
+        let clock_rate = parts.next()?.parse().ok()?;
+        let channels = parts.next().map(str::parse).transpose().ok()?;
+        if let Some(payload) = self.payload(pt)? {
+            payload.name = name.to_owned();
+            payload.clock_rate = clock_rate;
+            payload.channels = channels;
+        }
+        Some(())
+    }
+
+    fn fmtp(&mut self, value: &str) -> Option<()> {
+        let (pt, parameters) = value.split_once(' ').unwrap_or((value, ""));
+        let parameters = parameters.trim();
+        if parameters.len() > MAX_FMTP {
+            return None;
+        }
+        if let Some(payload) = self.payload(pt)?
+            && !parameters.is_empty()
+        {
+            let known = payload.fmtp.get_or_insert_default();
+            if known.len().saturating_add(parameters.len()) < MAX_FMTP || known.is_empty() {
+                if !known.is_empty() && !known.ends_with(';') {
+                    known.push(';');
+                }
+                known.push_str(parameters);
+            }
         }
         Some(())
     }
 }
 
-fn push_bounded<T>(list: &mut Vec<T>, item: T, limit: usize, what: &'static str) -> Result<(), SdpError> {
+pub(crate) fn push_bounded<T>(
+    list: &mut Vec<T>,
+    item: T,
+    limit: usize,
+    what: &'static str,
+) -> Result<(), SdpError> {
     if list.len() >= limit {
         return Err(SdpError::TooMany { what, limit });
     }
@@ -179,43 +244,6 @@ fn static_format(pt: Pt) -> PayloadFormat {
     };
     let clock_rate = if name.is_empty() { 0 } else { 8_000 };
     PayloadFormat { pt, name: name.into(), clock_rate, channels: None, fmtp: None, feedback: Vec::new() }
-}
-
-fn rtpmap(s: &mut MediaSection, value: &str) -> Option<()> {
-    let (pt, encoding) = value.split_once(' ')?;
-    let pt: Pt = pt.parse().ok()?;
-    let mut parts = encoding.trim().split('/');
-    let name = parts.next().filter(|n| !n.is_empty() && !n.contains(' '))?;
-    let clock_rate = parts.next()?.parse().ok()?;
-    let channels = parts.next().map(str::parse).transpose().ok()?;
-    if let Some(payload) = s.payloads.iter_mut().find(|p| p.pt == pt) {
-        payload.name = name.to_owned();
-        payload.clock_rate = clock_rate;
-        payload.channels = channels;
-    }
-    Some(())
-}
-
-fn fmtp(s: &mut MediaSection, value: &str) -> Option<()> {
-    let (pt, parameters) = value.split_once(' ').unwrap_or((value, ""));
-    let pt: Pt = pt.parse().ok()?;
-    let parameters = parameters.trim();
-    if parameters.len() > MAX_FMTP {
-        return None;
-    }
-    if let Some(payload) = s.payloads.iter_mut().find(|p| p.pt == pt)
-        && !parameters.is_empty()
-    {
-        let joined = match payload.fmtp.take() {
-            Some(earlier) if earlier.len().saturating_add(parameters.len()) < MAX_FMTP => {
-                format!("{};{parameters}", earlier.trim_end_matches(';'))
-            }
-            Some(earlier) => earlier,
-            None => parameters.to_owned(),
-        };
-        payload.fmtp = Some(joined);
-    }
-    Some(())
 }
 
 fn extmap(value: &str) -> Option<ExtMap> {

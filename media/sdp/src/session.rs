@@ -174,6 +174,8 @@ pub struct MediaSection {
     pub rtcp_rsize: bool,
     /// `a=bundle-only`
     pub bundle_only: bool,
+    /// Takes part in the bundled transport of a description that was read: named in its group, or its only section.
+    pub(crate) bundled: bool,
     /// `a=sctp-port`
     pub sctp_port: Option<u16>,
     /// `a=max-message-size`
@@ -216,6 +218,7 @@ impl MediaSection {
             rtcp_mux: false,
             rtcp_rsize: false,
             bundle_only: false,
+            bundled: false,
             sctp_port: None,
             max_message_size: None,
             transport: TransportAttributes::default(),

@@ -36,7 +36,7 @@ impl Room {
         let Some(p) = self.get_mut(pid) else { return };
         p.heard_at = now.mono;
         let limits = &cx.config.limits;
-        if !p.budget.take(now.mono, limits.signal_burst, limits.signals_per_second) {
+        if !p.budget.take(now.mono, budget::cost(&message), limits.signal_burst, limits.signals_per_second) {
             self.cut_off(cx, pid);
             return;
         }
