@@ -13,6 +13,8 @@ mod agents;
 mod bad_start;
 #[path = "process/big_room.rs"]
 mod big_room;
+#[path = "process/hostile.rs"]
+mod hostile;
 #[path = "process/livekit.rs"]
 mod livekit;
 #[path = "process/livekit_commands.rs"]
@@ -25,3 +27,5 @@ mod revoked;
 mod server;
 #[path = "process/server_sdk.rs"]
 mod server_sdk;
+#[path = "process/signalling.rs"]
+mod signalling;

@@ -6,6 +6,7 @@ mod rtc;
 mod socket;
 mod twirp;
 mod whip;
+mod wire;
 
 pub(crate) use agents::{AgentFigures, DispatchStats};
 pub(crate) use rtc::Joined;
@@ -154,7 +155,7 @@ impl LiveKit {
 }
 
 /// Any origin, as the reference server does: the token decides, not the page.
-fn cors() -> CorsLayer {
+pub(crate) fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::mirror_request())
         .allow_methods([

@@ -1,6 +1,7 @@
 //! `/rtc`, `/rtc/v1` and their dry runs. A join is decided before the upgrade, so a refusal is a plain HTTP answer.
 
 use super::auth::{authenticate, digest};
+use super::wire::bounded;
 use super::{LiveKit, socket};
 use crate::api::ClientAddr;
 use crate::auth::media_token::Claims;
@@ -93,9 +94,7 @@ async fn connect(
             return (StatusCode::INTERNAL_SERVER_ERROR, text).into_response();
         }
     };
-    let mut response = upgrade
-        .max_message_size(MAX_SIGNAL_MESSAGE)
-        .max_frame_size(MAX_SIGNAL_MESSAGE)
+    let mut response = bounded(upgrade, MAX_SIGNAL_MESSAGE)
         .on_upgrade(move |web_socket| socket::run(web_socket, session, livekit));
     response.extensions_mut().insert(Joined { protocol });
     response

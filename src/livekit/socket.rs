@@ -1,59 +1,30 @@
 //! One signalling socket: frames in, messages out, in the format the client last used.
 
 use super::LiveKit;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use super::wire::{End, Input, Wire};
+use axum::extract::ws::{Message, WebSocket, close_code};
 use bedrud_media::{
     Format, Frame, Session, SessionOutput, SignalCodecError, decode_request, encode_response,
 };
-use futures_util::StreamExt as _;
 use livekit_protocol::{SignalResponse, signal_response};
-use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
-/// Interval of WebSocket pings.
-const PING_INTERVAL: Duration = Duration::from_secs(10);
-/// A client that takes nothing for this long is cut off; it then resumes.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time for the last messages and the closing handshake.
-const FLUSH_TIMEOUT: Duration = Duration::from_millis(250);
+/// The session is over and the client knows. SDKs come back at once after any other code.
+const CLEAN: End = End::Close(close_code::NORMAL, "");
+/// The client should come back.
+const RECONNECT: End = End::Close(close_code::RESTART, "");
 
-/// Why a socket ends.
-enum End {
-    /// The session is over and the client knows: code 1000.
-    Clean,
-    /// The client should come back: any other code makes SDKs reconnect at once.
-    Reconnect,
-    /// The socket is already gone, or of no use.
-    Gone,
-}
-
-pub(super) async fn run(mut socket: WebSocket, mut session: Session, livekit: LiveKit) {
+pub(super) async fn run(socket: WebSocket, mut session: Session, livekit: LiveKit) {
     let guard = livekit.0.guard.clone();
-    let end = exchange(&mut socket, &mut session, &livekit).await;
-    let code = match end {
-        End::Clean => Some(close_code::NORMAL),
-        End::Reconnect => Some(close_code::RESTART),
-        End::Gone => None,
-    };
+    let mut wire = Wire::new(socket, None);
+    let end = exchange(&mut wire, &mut session, &livekit).await;
     // The session must learn of the end before the handshake, which may take a moment.
     drop(session);
-    if let Some(code) = code {
-        let close = Message::Close(Some(CloseFrame { code, reason: "".into() }));
-        let _ = timeout(FLUSH_TIMEOUT, async {
-            socket.send(close).await?;
-            // Let the client answer, so that the last messages are not lost with a reset.
-            while let Some(Ok(_)) = socket.next().await {}
-            Ok::<_, axum::Error>(())
-        })
-        .await;
-    }
+    wire.close(end).await;
     drop(guard);
 }
 
-async fn exchange(socket: &mut WebSocket, session: &mut Session, livekit: &LiveKit) -> End {
+async fn exchange(wire: &mut Wire, session: &mut Session, livekit: &LiveKit) -> End {
     let mut format = Format::Protobuf;
-    let mut pings = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
-    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let out = tokio::select! {
             biased;
@@ -70,35 +41,36 @@ async fn exchange(socket: &mut WebSocket, session: &mut Session, livekit: &LiveK
                         frame(encode_response(format, &SignalResponse { message }))
                     })
                 }
-                Some(SessionOutput::Close { clean: true }) => return End::Clean,
-                Some(SessionOutput::Close { clean: false }) | None => return End::Reconnect,
+                Some(SessionOutput::Close { clean: true }) => return CLEAN,
+                Some(SessionOutput::Close { clean: false }) | None => return RECONNECT,
             },
-            incoming = socket.recv() => {
-                let (received, payload) = match incoming {
-                    Some(Ok(Message::Binary(bytes))) => (Format::Protobuf, bytes),
-                    Some(Ok(Message::Text(text))) => (Format::Json, text.into()),
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => return End::Gone,
-                };
-                format = received;
-                match decode_request(format, &payload) {
-                    Ok(request) => {
-                        if session.send(request).await.is_err() {
-                            return End::Reconnect;
-                        }
+            input = wire.next() => match input {
+                Input::Message(received, payload) => {
+                    format = received;
+                    if let Some(end) = take(session, format, &payload).await {
+                        return end;
                     }
-                    Err(error) => {
-                        tracing::debug!(%error, "signalling socket closed");
-                        return End::Reconnect;
-                    }
+                    None
                 }
-                continue;
-            }
-            _ = pings.tick() => Some(Message::Ping(Vec::new().into())),
+                Input::PingDue => Some(Message::Ping(Vec::new().into())),
+                Input::End(end) => return end,
+            },
         };
-        let Some(message) = out else { continue };
-        if !matches!(timeout(WRITE_TIMEOUT, socket.send(message)).await, Ok(Ok(()))) {
+        if let Some(message) = out
+            && !wire.send(message).await
+        {
             return End::Gone;
+        }
+    }
+}
+
+/// Hands a message of the client to its session.
+async fn take(session: &Session, format: Format, payload: &[u8]) -> Option<End> {
+    match decode_request(format, payload) {
+        Ok(request) => session.send(request).await.is_err().then_some(RECONNECT),
+        Err(error) => {
+            tracing::debug!(%error, "signalling socket closed");
+            Some(End::Close(close_code::INVALID, "not a signalling message"))
         }
     }
 }

@@ -192,6 +192,9 @@ async fn every_origin_may_read_every_answer() {
         ("/rtc/v1/validate?access_token=junk", "*"),
         ("/livekit/rtc/validate", "*"),
         ("/rtc", origin),
+        ("/", origin),
+        ("/livekit", origin),
+        ("/livekit/", origin),
         ("/twirp/livekit.RoomService/ListRooms", origin),
     ] {
         let (_, headers, _) = f.send(Request::get(path).header("origin", origin), "").await;

@@ -3,12 +3,13 @@
 use super::{cors, headers};
 use crate::api;
 use crate::config::Config;
+use crate::livekit;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -32,19 +33,20 @@ pub fn platform(config: &Config, api_routes: Router, health: Router, media: Rout
 
 /// The media server alone.
 pub fn media_only(media: Router) -> Router {
-    media_routes(media).route("/", get(alive)).layer(CatchPanicLayer::custom(panicked))
+    media_routes(media).route("/", alive()).layer(CatchPanicLayer::custom(panicked))
 }
 
 fn media_routes(media: Router) -> Router {
     Router::new()
-        .nest(MEDIA_PREFIX, media.clone().route("/", get(alive)).fallback(|| async { StatusCode::NOT_FOUND }))
-        .route(MEDIA_ROOT, get(alive))
+        .nest(MEDIA_PREFIX, media.clone().route("/", alive()).fallback(|| async { StatusCode::NOT_FOUND }))
+        .route(MEDIA_ROOT, alive())
         .merge(media)
 }
 
-/// What load balancers and SDK tests ask of the root.
-async fn alive() -> &'static str {
-    "OK"
+/// What load balancers and SDK tests ask of the root. Web SDKs ask it too, from any page, when the browser says that the
+/// network is back, and reconnect at once if they can read the answer.
+fn alive() -> MethodRouter {
+    get(async || "OK").layer(livekit::cors())
 }
 
 /// Everything that no route takes belongs to the web app, but for the addresses of files that people uploaded.

@@ -54,6 +54,31 @@ impl Server {
         (server, announced)
     }
 
+    /// `bedrud livekit --dev` on loopback.
+    pub(crate) fn livekit() -> Self {
+        let port = free_port();
+        let text = port.to_string();
+        let args = ["--json", "livekit", "--dev", "--bind", "127.0.0.1", "--port", &text];
+        let mut server = Self::spawn(&mut bedrud(&args), port);
+        server.announced();
+        server
+    }
+
+    /// Descriptors open in the process.
+    pub(crate) fn open_fds(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    /// Waits until it is so.
+    pub(crate) async fn until(&self, what: &str, accept: impl Fn(&Self) -> bool) {
+        let soon = tokio::time::timeout(PATIENCE, async {
+            while !accept(self) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        assert!(soon.await.is_ok(), "gave up waiting until {what}");
+    }
+
     /// Resident memory, KiB, and CPU time spent so far, seconds.
     pub(crate) fn usage(&self) -> (u64, f64) {
         let proc = |name: &str| std::fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).unwrap();

@@ -1,7 +1,7 @@
 //! The Rust server SDK against `bedrud livekit`, with a bare signalling client as the participant.
 
-use crate::server::{Server, bedrud, free_port};
-use bedrud::auth::media_token::{ApiKeys, Claims, VideoGrant, sign};
+use crate::server::Server;
+use crate::signalling::Client;
 use futures_util::StreamExt as _;
 use livekit_api::services::ServiceError;
 use livekit_api::services::room::{CreateRoomOptions, RoomClient, SendDataOptions, UpdateParticipantOptions};
@@ -14,27 +14,16 @@ fn not_found<T: std::fmt::Debug>(result: Result<T, ServiceError>) {
 
 #[tokio::test]
 async fn the_rust_server_sdk_calls_every_verb() {
-    let port = free_port();
-    let text = port.to_string();
-    let mut server = Server::spawn(
-        &mut bedrud(&["--json", "livekit", "--dev", "--bind", "127.0.0.1", "--port", &text]),
-        port,
-    );
-    server.announced();
-    let api = RoomClient::with_api_key(&format!("http://127.0.0.1:{port}"), "devkey", "secret");
+    let server = Server::livekit();
+    let url = format!("http://127.0.0.1:{}", server.port);
+    let api = RoomClient::with_api_key(&url, "devkey", "secret");
     let options = CreateRoomOptions { metadata: "made".into(), empty_timeout: 60, ..Default::default() };
     let made = api.create_room("den", options).await.unwrap();
     assert!(made.sid.starts_with("RM_") && made.metadata == "made" && made.empty_timeout == 60);
     assert_eq!(api.list_rooms(vec!["den".into()]).await.unwrap()[0].sid, made.sid);
     assert_eq!(api.update_room_metadata("den", "changed").await.unwrap().metadata, "changed");
 
-    let video = VideoGrant { room_join: true, room: "den".into(), ..VideoGrant::default() };
-    let exp = Some(4_000_000_000);
-    let claims = Claims { sub: "ada".into(), exp, video: Some(video), ..Claims::default() };
-    let token = sign(&claims, "devkey", &ApiKeys::one("devkey", "secret")).unwrap();
-    let url = format!("ws://127.0.0.1:{port}/rtc?protocol=16&sdk=rust&access_token={token}");
-    let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
-    assert!(matches!(socket.next().await.unwrap().unwrap(), Message::Binary(_)));
+    let mut socket = Client::join(&server, "ada").await.socket;
 
     assert_eq!(api.list_participants("den").await.unwrap()[0].identity, "ada");
     assert!(api.get_participant("den", "ada").await.unwrap().sid.starts_with("PA_"));

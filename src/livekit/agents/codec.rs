@@ -1,18 +1,10 @@
 //! Frames of worker sockets: protobuf in binary frames, proto3 JSON in text frames.
 
 use axum::extract::ws::Message;
+use bedrud_media::Format;
 use livekit_protocol::{ServerMessage, WorkerMessage};
 use prost::Message as _;
 
-/// How a worker speaks: as in its last message.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Format {
-    /// Binary frames.
-    #[default]
-    Protobuf,
-    /// Text frames.
-    Json,
-}
 
 /// Reads a message.
 ///

@@ -1,30 +1,24 @@
 //! `/agent`: one worker.
 
-use super::codec::{self, Format};
+use super::codec;
 use super::{Link, ToWorker};
 use crate::livekit::LiveKit;
 use crate::livekit::auth::authenticate;
+use crate::livekit::wire::{End, Input, Wire, bounded};
 use crate::server::health::unix_seconds;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use futures_util::StreamExt as _;
+use bedrud_media::Format;
 use livekit_protocol::ServerMessage;
 use serde::Deserialize;
 use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
-/// Interval of WebSocket pings.
-const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// A worker that is silent for this long, pongs included, is gone.
 const SILENCE: Duration = Duration::from_secs(35);
-/// A worker that takes nothing for this long is cut off.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time for the closing handshake.
-const FLUSH_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Parameters of the socket's address.
 #[derive(Deserialize)]
@@ -57,40 +51,22 @@ pub(in crate::livekit) async fn connect(
     };
     let guard = livekit.0.guard.clone();
     let max = livekit.0.limits.agent_message;
-    upgrade.max_message_size(max).max_frame_size(max).on_upgrade(move |socket| async move {
+    bounded(upgrade, max).on_upgrade(move |socket| async move {
         run(socket, link).await;
         drop(guard);
     })
 }
 
-/// How a socket ends.
-enum End {
-    /// With a close frame of this code and reason.
-    Close(u16, &'static str),
-    /// It is already gone, or of no use.
-    Gone,
-}
-
-async fn run(mut socket: WebSocket, mut link: Link) {
-    let end = exchange(&mut socket, &mut link).await;
+async fn run(socket: WebSocket, mut link: Link) {
+    let mut wire = Wire::new(socket, Some(SILENCE));
+    let end = exchange(&mut wire, &mut link).await;
     // The dispatcher must learn of the end before the handshake, which may take a moment.
     link.close().await;
-    if let End::Close(code, reason) = end {
-        let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
-        let _ = timeout(FLUSH_TIMEOUT, async {
-            socket.send(close).await?;
-            while let Some(Ok(_)) = socket.next().await {}
-            Ok::<_, axum::Error>(())
-        })
-        .await;
-    }
+    wire.close(end).await;
 }
 
-async fn exchange(socket: &mut WebSocket, link: &mut Link) -> End {
+async fn exchange(wire: &mut Wire, link: &mut Link) -> End {
     let mut format = Format::default();
-    let mut pings = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
-    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut heard = Instant::now();
     loop {
         let out = tokio::select! {
             biased;
@@ -101,30 +77,26 @@ async fn exchange(socket: &mut WebSocket, link: &mut Link) -> End {
                 Some(ToWorker::Close(reason)) => return End::Close(close_code::POLICY, reason),
                 None => return End::Close(close_code::RESTART, ""),
             },
-            incoming = socket.recv() => {
-                heard = Instant::now();
-                let (received, payload) = match incoming {
-                    Some(Ok(Message::Binary(bytes))) => (Format::Protobuf, bytes),
-                    Some(Ok(Message::Text(text))) => (Format::Json, text.into()),
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => return End::Gone,
-                };
-                format = received;
-                match codec::decode(format, &payload) {
-                    Ok(message) => {
-                        if !link.send(message).await {
-                            return End::Close(close_code::RESTART, "");
+            input = wire.next() => match input {
+                Input::Message(received, payload) => {
+                    format = received;
+                    match codec::decode(format, &payload) {
+                        Ok(message) => {
+                            if !link.send(message).await {
+                                return End::Close(close_code::RESTART, "");
+                            }
+                            None
                         }
+                        Err(reason) => return End::Close(close_code::INVALID, reason),
                     }
-                    Err(reason) => return End::Close(close_code::INVALID, reason),
                 }
-                continue;
-            }
-            _ = pings.tick() => Some(Message::Ping(Vec::new().into())),
-            () = sleep_until(heard + SILENCE) => return End::Gone,
+                Input::PingDue => Some(Message::Ping(Vec::new().into())),
+                Input::End(end) => return end,
+            },
         };
-        let Some(message) = out else { continue };
-        if !matches!(timeout(WRITE_TIMEOUT, socket.send(message)).await, Ok(Ok(()))) {
+        if let Some(message) = out
+            && !wire.send(message).await
+        {
             return End::Gone;
         }
     }
