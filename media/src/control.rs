@@ -43,6 +43,12 @@ pub(crate) enum Request {
         request: Box<OneShotRequest>,
         reply: oneshot::Sender<OneShotResult>,
     },
+    Ping {
+        reply: oneshot::Sender<()>,
+    },
+    Drain {
+        reply: oneshot::Sender<()>,
+    },
     Stats {
         reply: oneshot::Sender<SfuStats>,
     },
@@ -240,6 +246,11 @@ impl Control {
                 self.one_shots.insert(id, reply);
                 self.input(now, Input::OneShot { id, request: *request });
             }
+            Request::Drain { reply } => {
+                self.input(now, Input::Drain);
+                let _ = reply.send(());
+            }
+            Request::Ping { reply } => drop(reply.send(())),
             Request::Stats { reply } => {
                 let _ = reply.send(self.stats());
             }

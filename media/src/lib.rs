@@ -21,8 +21,8 @@ pub use sfu::Sfu;
 pub use stats::{SfuMetrics, SfuStats};
 
 pub use bedrud_net::{
-    AdoptError, NetConfig, NetCounters, SNIFF_BYTES, ShardReport, Sniff, TcpLimits, UdpMode, candidate_ips,
-    local_ips, sniff,
+    AdoptError, LocalAddress, NetConfig, NetCounters, SNIFF_BYTES, ShardReport, Sniff, TcpLimits, UdpMode,
+    candidate_ips, local_addresses, local_ips, sniff,
 };
 pub use bedrud_room::{
     ByKind, Claims, ClientContext, Format, Frame, Histogram, HubConfig, HubCounters, HubMetrics, HubTimings,
@@ -30,7 +30,7 @@ pub use bedrud_room::{
     OneShotRequest, OneShotResult, OneShotRole, OneShotSession, PlayWish, Reconnect, Revocation, RoomEvent,
     RoomMetrics, ServerMessage, ServiceError, ServiceErrorCode, ServiceRequest, ServiceResponse,
     SignalCodecError, SignalPath, Snapshot, Timeouts, Traffic, VideoGrant, decode_join_request,
-    decode_request, encode_response,
+    decode_request, encode_response, rpc_timeout,
 };
 pub use bedrud_rtp::{Codec, MediaKind};
 pub use bedrud_sfu::{DropReason, ShardConfig, ShardStats};

@@ -72,9 +72,9 @@ impl Sfu {
         config.hub.shards = net.shards();
         let mut secret = [0u8; 32];
         secret.copy_from_slice(hub_seed);
-        let (server, limits) = (config.hub.server_info(), config.hub.limits.clone());
-        let auto_create = config.hub.auto_create;
+        let (limits, auto_create) = (config.hub.limits.clone(), config.hub.auto_create);
         let hub = Hub::new(config.hub, secret);
+        let server = hub.server_info();
 
         let (requests, request_queue) = mpsc::channel(config.request_queue.max(1));
         let (closing, closing_queue) = mpsc::unbounded_channel();
@@ -230,6 +230,12 @@ impl Sfu {
         self.0.auto_create
     }
 
+    /// Whether the control plane works. Costs it next to nothing.
+    pub async fn answers(&self) -> bool {
+        let (reply, answer) = oneshot::channel();
+        self.0.link.requests.send(Request::Ping { reply }).await.is_ok() && answer.await.is_ok()
+    }
+
     /// What is held now; `None` after the end.
     pub async fn stats(&self) -> Option<SfuStats> {
         let (reply, answer) = oneshot::channel();
@@ -242,6 +248,14 @@ impl Sfu {
         let (reply, answer) = oneshot::channel();
         self.0.link.requests.send(Request::Metrics { reply }).await.ok()?;
         answer.await.ok()
+    }
+
+    /// Lets no room open from now on: joins of rooms that are not open are refused, the others go on.
+    pub async fn drain(&self) {
+        let (reply, done) = oneshot::channel();
+        if self.0.link.requests.send(Request::Drain { reply }).await.is_ok() {
+            let _ = done.await;
+        }
     }
 
     /// Says goodbye to everyone, waits up to `drain` for the messages to be taken, and stops. Resolves when every

@@ -134,6 +134,13 @@ impl LiveKit {
             .ok()
     }
 
+    /// As [`crate::server::media_only`] serves it.
+    #[cfg(test)]
+    fn alone(&self) -> Router {
+        use crate::server::{health, router};
+        router::media_only(self.router(), health::alive(health::media_probe(self.sfu())))
+    }
+
     /// All routes, without prefix.
     pub fn router(&self) -> Router {
         let validate = Router::new()

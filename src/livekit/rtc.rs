@@ -18,6 +18,9 @@ use std::time::Duration;
 /// A join that is not decided by then has failed.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(12);
 
+/// What is read of a message: more than is allowed, so that its sender can be told. Beyond it the socket just ends.
+const READ_LIMIT: usize = 2 * MAX_SIGNAL_MESSAGE;
+
 type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 type Client = Option<Extension<ClientAddr>>;

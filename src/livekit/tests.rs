@@ -27,7 +27,7 @@ fn fixture(adjust: impl FnOnce(&mut SfuConfig)) -> Fixture {
 }
 
 fn served(livekit: LiveKit, keys: ApiKeys, shutdown: Shutdown) -> Fixture {
-    let router = crate::server::router::media_only(livekit.router());
+    let router = livekit.alone();
     Fixture { router, keys, _livekit: livekit, _shutdown: shutdown }
 }
 
@@ -276,6 +276,7 @@ async fn refreshed_tokens_join_again_and_live_long_enough() {
     assert_eq!(f.get(&format!("/rtc/validate?access_token={token}")).await.0, 200);
 }
 
+mod edges;
 mod errors;
 mod grants;
 mod jwt;

@@ -12,6 +12,32 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_rustls::TlsAcceptor;
 
+/// How often a server that waits for its last participant looks.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How meetings may end by themselves before the server stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Farewell {
+    /// For so long; `None`: as long as they take.
+    pub limit: Option<Duration>,
+}
+
+impl Farewell {
+    /// Lets no more rooms open, and returns when nobody is left, or the time is over.
+    async fn wait(self, media: &Sfu) {
+        media.drain().await;
+        let empty = async {
+            while media.stats().await.is_some_and(|s| s.hub.participants > 0) {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        match self.limit {
+            Some(limit) => drop(tokio::time::timeout(limit, empty).await),
+            None => empty.await,
+        }
+    }
+}
+
 /// Everything a port needs but its routes.
 pub struct Edge {
     /// Stops everything.
@@ -79,12 +105,19 @@ impl Edge {
     }
 
     /// Waits for a signal, then says goodbye to all meetings, lets open requests finish, and stops. A second signal
-    /// ends the waiting.
+    /// ends the waiting. With `farewell`, meetings are first let go on by themselves, and another signal ends that.
     ///
     /// # Errors
     /// When signals cannot be caught.
-    pub async fn run_until_signal(self, media: Sfu) -> anyhow::Result<()> {
+    pub async fn run_until_signal(self, media: Sfu, farewell: Option<Farewell>) -> anyhow::Result<()> {
         let name = signal().await?;
+        if let Some(farewell) = farewell {
+            tracing::info!(signal = name, "no new rooms; waiting for the last participant to leave");
+            tokio::select! {
+                () = farewell.wait(&media) => {}
+                second = signal() => tracing::info!(signal = second?, "waiting no longer"),
+            }
+        }
         tracing::info!(signal = name, "stopping");
         // No new connections and no new joins first, then the meetings, then what is left of the requests.
         self.shutdown.begin();

@@ -4,13 +4,17 @@ use axum::Json;
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
+use bedrud_media::Sfu;
 use serde_json::json;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+/// A media server that needs longer is not ready.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Asks whether requests can be served; the error is a short text without details.
 pub type Probe =
@@ -25,6 +29,29 @@ pub fn router(ready: Probe, cert: Option<PathBuf>) -> Router {
         .route("/api/cert", get(move || certificate(cert.clone())))
         .route("/health", get(|| async { found("/api/health") }))
         .route("/ready", get(|| async { found("/api/ready") }))
+}
+
+/// `GET /` of the media server: `OK`, or 406 as load balancers of the reference server know it.
+pub fn alive(ready: Probe) -> MethodRouter {
+    get(move || async move {
+        match ready().await {
+            Ok(()) => (StatusCode::OK, "OK".to_owned()),
+            Err(error) => (StatusCode::NOT_ACCEPTABLE, format!("Not Ready: {error}")),
+        }
+    })
+}
+
+/// Ready when the control thread answers.
+#[must_use]
+pub fn media_probe(sfu: &Sfu) -> Probe {
+    let sfu = sfu.clone();
+    Arc::new(move || {
+        let sfu = sfu.clone();
+        Box::pin(async move {
+            let answers = tokio::time::timeout(PROBE_TIMEOUT, sfu.answers()).await;
+            if answers.unwrap_or(false) { Ok(()) } else { Err("media server unavailable") }
+        })
+    })
 }
 
 /// 302, as existing probes expect.

@@ -1,6 +1,7 @@
 //! One HTTP/1.1 connection, and what is true for every request on it.
 
 use super::client_ip::TrustedProxies;
+use super::patience::Patience;
 use super::shutdown::Guard;
 use crate::api::ClientAddr;
 use axum::Router;
@@ -53,7 +54,7 @@ pub struct Service {
 pub struct HttpLimits {
     /// Time for a request head, also the longest idle time between requests; `None`: no limit.
     pub head: Option<Duration>,
-    /// Time until the answer begins; `None`: no limit.
+    /// Time until the answer begins, unless its handler asks for more ([`Patience`]); `None`: no limit.
     pub answer: Option<Duration>,
     /// Largest request head, bytes.
     pub head_bytes: usize,
@@ -134,15 +135,17 @@ async fn answer(
         let extensions = request.extensions_mut();
         extensions.insert(ConnectInfo(peer));
         extensions.insert(ClientAddr { ip: client, https: secure });
+        let patience = Patience::default();
+        extensions.insert(patience.clone());
         let routed = service.routes.clone().oneshot(request);
         let result = match service.limits.answer {
-            Some(limit) => tokio::time::timeout(limit, routed).await,
-            None => Ok(routed.await),
+            Some(limit) => patience.wait(limit, routed).await,
+            None => Some(routed.await),
         };
         match result {
-            Ok(Ok(response)) => response,
-            Ok(Err(never)) => match never {},
-            Err(_) => (StatusCode::REQUEST_TIMEOUT, "the request took too long").into_response(),
+            Some(Ok(response)) => response,
+            Some(Err(never)) => match never {},
+            None => (StatusCode::REQUEST_TIMEOUT, "the request took too long").into_response(),
         }
     };
     if let Ok(value) = HeaderValue::from_str(&id) {

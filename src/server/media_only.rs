@@ -2,7 +2,7 @@
 
 use super::edge::Edge;
 use super::webhooks::{self, Outbox};
-use super::{files, listen, media, metrics, router};
+use super::{files, health, listen, media, metrics, router};
 use crate::auth::media_token::ApiKeys;
 use crate::config::Server;
 use crate::config::media::MediaConfig;
@@ -105,7 +105,10 @@ pub async fn run(
 
     let livekit = LiveKit::new(sfu.clone(), keys, media::http_limits(&settings.limit), edge.shutdown.guard());
     figures.watch_agents(livekit.agent_figures());
-    let routes = router::media_only(metrics::count_calls(livekit.router(), figures));
+    let routes = router::media_only(
+        metrics::count_calls(livekit.router(), figures),
+        health::alive(health::media_probe(&sfu)),
+    );
     // The routes hold the only other guard; see that nothing here outlives the end.
     drop(livekit);
     let mut addresses = Vec::new();
@@ -115,7 +118,7 @@ pub async fn run(
     }
     drop(routes);
     ready(&addresses);
-    let ended = edge.run_until_signal(sfu).await;
+    let ended = edge.run_until_signal(sfu, None).await;
     if let Some((hooks, outbox)) = hooks {
         hooks.stop(webhooks::GRACE).await;
         outbox.store.close().await;

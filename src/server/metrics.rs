@@ -2,7 +2,6 @@
 
 use super::edge::Edge;
 use super::listen;
-use crate::api;
 use crate::auth::secret::Secret;
 use crate::config::Config;
 use crate::config::media::MediaConfig;
@@ -63,6 +62,11 @@ impl Access {
 /// The route.
 pub fn router(metrics: Metrics, access: Access) -> Router {
     Router::new().route(PATH, get(answer)).with_state((metrics, access))
+}
+
+/// A listener that has nothing else shows them on every path, as the reference server does.
+fn everywhere(metrics: Metrics, access: Access) -> Router {
+    Router::new().fallback(answer).with_state((metrics, access))
 }
 
 async fn answer(State((metrics, access)): State<(Metrics, Access)>, headers: HeaderMap) -> Response {
@@ -144,7 +148,7 @@ pub fn serve_platform(edge: &Edge, config: &Config, metrics: &Metrics) -> anyhow
 }
 
 fn serve(edge: &Edge, address: SocketAddr, metrics: &Metrics, access: &Access) -> anyhow::Result<()> {
-    let routes = router(metrics.clone(), access.clone()).fallback(api::not_found);
+    let routes = everywhere(metrics.clone(), access.clone());
     let listener = listen::bind(address)?;
     tracing::info!(address = %listener.local_addr()?, "metrics");
     edge.serve(listener, routes, None, None)
@@ -153,6 +157,24 @@ fn serve(edge: &Edge, address: SocketAddr, metrics: &Metrics, access: &Access) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::body::Body;
+    use bedrud_media::{Sfu, SfuConfig};
+    use tower::ServiceExt as _;
+
+    #[tokio::test]
+    async fn listener_of_its_own_answers_on_every_path() {
+        let sfu = Sfu::start(SfuConfig::bound_to(([127, 0, 0, 1], 0).into())).unwrap();
+        let routes = everywhere(Metrics::new(sfu, 0), Access::Basic("prom:secret".into()));
+        for path in ["/", "/metrics", "/any/where"] {
+            for (credentials, status) in [("prom:secret", 200), ("prom:wrong", 401)] {
+                let request = Request::get(path)
+                    .header("authorization", format!("Basic {}", STANDARD.encode(credentials)))
+                    .body(Body::empty())
+                    .unwrap();
+                assert_eq!(routes.clone().oneshot(request).await.unwrap().status(), status, "{path}");
+            }
+        }
+    }
 
     fn header_of(value: &str) -> HeaderMap {
         [(header::AUTHORIZATION, HeaderValue::from_str(value).unwrap())].into_iter().collect()

@@ -1,5 +1,6 @@
 //! The listener: one TCP port for HTTP, WebSocket, TLS and ICE.
 
+pub mod announce;
 pub mod client_ip;
 pub mod clock;
 pub mod cors;
@@ -13,6 +14,7 @@ pub mod listen;
 pub mod media;
 pub mod media_only;
 pub mod metrics;
+pub mod patience;
 pub mod platform;
 pub mod presence;
 pub mod router;
@@ -20,5 +22,6 @@ pub mod secrets;
 pub mod settings;
 pub mod shutdown;
 pub mod stream;
+pub mod stun;
 pub mod tls;
 pub mod webhooks;

@@ -19,7 +19,6 @@ use axum::Router;
 use axum::extract::Request;
 use bedrud_media::{ServiceRequest, Sfu, protocol as proto};
 use std::fs::OpenOptions;
-use std::future::Future;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -114,6 +113,7 @@ pub async fn run(mut config: Config, ready: impl FnOnce(&Started)) -> anyhow::Re
         api::router(app.clone()),
         health::router(probe(app.platform(), &sfu), cert_path).merge(metrics_route),
         metrics::count_calls(livekit.router(), figures),
+        health::alive(health::media_probe(&sfu)),
         ui::router(&settings::connect_sources(&config)),
     );
     drop(livekit);
@@ -127,7 +127,7 @@ pub async fn run(mut config: Config, ready: impl FnOnce(&Started)) -> anyhow::Re
     let self_signed = certificate.is_some_and(|files| files.self_signed);
     ready(&Started { address, urls, setup_link, data_dir: data.path().to_path_buf(), self_signed });
 
-    let ended = edge.run_until_signal(sfu).await;
+    let ended = edge.run_until_signal(sfu, None).await;
     housekeeper.abort();
     // The last departures belong into the database before it closes.
     drop(stop_presence);
@@ -208,21 +208,17 @@ async fn keep_house(platform: Arc<Platform>) {
 
 /// Ready when the database answers and the media server runs.
 fn probe(platform: &Arc<Platform>, sfu: &Sfu) -> Probe {
-    let (platform, sfu) = (Arc::clone(platform), sfu.clone());
+    let (platform, media) = (Arc::clone(platform), health::media_probe(sfu));
     Arc::new(move || {
-        let (platform, sfu) = (Arc::clone(&platform), sfu.clone());
+        let (platform, media) = (Arc::clone(&platform), Arc::clone(&media));
         Box::pin(async move {
             match tokio::time::timeout(PING_TIMEOUT, platform.store.ping()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) | Err(_) => return Err("database unavailable"),
             }
-            within(PING_TIMEOUT, sfu.stats()).await.flatten().map(|_| ()).ok_or("media server unavailable")
+            media().await
         })
     })
-}
-
-async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(limit, work).await.ok()
 }
 
 /// Plain HTTP beside TLS answers with redirects. Without it everything works but old links, so failure is no end.

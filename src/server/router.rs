@@ -9,7 +9,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::MethodRouter;
 use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -19,7 +19,14 @@ pub const MEDIA_PREFIX: &str = "/livekit";
 const MEDIA_ROOT: &str = "/livekit/";
 
 /// The whole platform: API and web app with security headers, the media server's routes as they are.
-pub fn platform(config: &Config, api_routes: Router, health: Router, media: Router, ui: Router) -> Router {
+pub fn platform(
+    config: &Config,
+    api_routes: Router,
+    health: Router,
+    media: Router,
+    alive: MethodRouter,
+    ui: Router,
+) -> Router {
     let body_limit = usize::try_from(config.body_limit()).unwrap_or(usize::MAX);
     let app = Router::new()
         .merge(api_routes)
@@ -28,25 +35,21 @@ pub fn platform(config: &Config, api_routes: Router, health: Router, media: Rout
         .layer(DefaultBodyLimit::max(body_limit))
         .fallback(move |request: Request| fallback(ui, request))
         .layer(middleware::from_fn(headers::secure));
-    media_routes(media).merge(app).layer(CatchPanicLayer::custom(panicked))
+    media_routes(media, alive).merge(app).layer(CatchPanicLayer::custom(panicked))
 }
 
 /// The media server alone.
-pub fn media_only(media: Router) -> Router {
-    media_routes(media).route("/", alive()).layer(CatchPanicLayer::custom(panicked))
+/// `alive` is what load balancers and SDK tests ask of the root.
+pub fn media_only(media: Router, alive: MethodRouter) -> Router {
+    media_routes(media, alive.clone()).route("/", alive.layer(livekit::cors())).layer(CatchPanicLayer::custom(panicked))
 }
 
-fn media_routes(media: Router) -> Router {
-    Router::new()
-        .nest(MEDIA_PREFIX, media.clone().route("/", alive()).fallback(|| async { StatusCode::NOT_FOUND }))
-        .route(MEDIA_ROOT, alive())
-        .merge(media)
-}
-
-/// What load balancers and SDK tests ask of the root. Web SDKs ask it too, from any page, when the browser says that the
-/// network is back, and reconnect at once if they can read the answer.
-fn alive() -> MethodRouter {
-    get(async || "OK").layer(livekit::cors())
+/// Web SDKs ask the root too, from any page, when the browser says that the network is back, and reconnect at once if
+/// they can read the answer.
+fn media_routes(media: Router, alive: MethodRouter) -> Router {
+    let alive = alive.layer(livekit::cors());
+    let below = media.clone().route("/", alive.clone()).fallback(|| async { StatusCode::NOT_FOUND });
+    Router::new().nest(MEDIA_PREFIX, below).route(MEDIA_ROOT, alive).merge(media)
 }
 
 /// Everything that no route takes belongs to the web app, but for the addresses of files that people uploaded.

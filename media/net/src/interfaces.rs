@@ -1,10 +1,32 @@
 //! Addresses of this host that clients may reach.
 
+use std::ffi::CStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// An address of this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalAddress {
+    /// Name of the interface, e.g. `eth0`.
+    pub interface: String,
+    /// The address.
+    pub ip: IpAddr,
+}
 
 /// Addresses of the interfaces that are up, without loopback and link-local ones.
 #[must_use]
 pub fn local_ips() -> Vec<IpAddr> {
+    let mut ips = Vec::new();
+    for address in local_addresses() {
+        if !ips.contains(&address.ip) {
+            ips.push(address.ip);
+        }
+    }
+    ips
+}
+
+/// As [`local_ips`], with the interfaces they belong to.
+#[must_use]
+pub fn local_addresses() -> Vec<LocalAddress> {
     let mut list: *mut libc::ifaddrs = std::ptr::null_mut();
     // SAFETY: on success `list` points to a list that is freed below and not used afterwards.
     if unsafe { libc::getifaddrs(&raw mut list) } != 0 {
@@ -35,8 +57,10 @@ pub fn local_ips() -> Vec<IpAddr> {
                 _ => continue,
             }
         };
-        if usable(ip) && !found.contains(&ip) {
-            found.push(ip);
+        if usable(ip) && !entry.ifa_name.is_null() {
+            // SAFETY: the name is a C string that lives as long as the list.
+            let name = unsafe { CStr::from_ptr(entry.ifa_name) };
+            found.push(LocalAddress { interface: name.to_string_lossy().into_owned(), ip });
         }
     }
     // SAFETY: the list came from `getifaddrs` and no reference into it remains.

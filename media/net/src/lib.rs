@@ -20,7 +20,7 @@ mod udp;
 
 pub use config::{NetConfig, TcpLimits, UdpMode};
 pub use error::{AdoptError, NetError};
-pub use interfaces::{candidate_ips, local_ips};
+pub use interfaces::{LocalAddress, candidate_ips, local_addresses, local_ips};
 pub use media_net::{EventSink, MediaNet};
 pub use report::{NetCounters, ShardReport};
 pub use sniff::{SNIFF_BYTES, Sniff, sniff};

@@ -35,6 +35,10 @@ pub struct Limits {
     pub published_tracks: usize,
     /// Participants of all rooms together.
     pub participants: usize,
+    /// Tracks published and subscriptions carried on this node; a join beyond is refused.
+    pub tracks: usize,
+    /// Media this node carries in both directions, bytes per second; a join beyond is refused.
+    pub bytes_per_second: u64,
     /// Signalling messages a client may send at once; 0 means as many as it likes.
     pub signal_burst: u32,
     /// Signalling messages per second a client may send in the long run.
@@ -63,6 +67,8 @@ impl Default for Limits {
             media_sections: 1024,
             published_tracks: 128,
             participants: 0,
+            tracks: 0,
+            bytes_per_second: 0,
             signal_burst: 2000,
             signals_per_second: 200,
             data_blob_key: 256,
@@ -86,6 +92,8 @@ pub struct Timeouts {
     pub resume: Duration,
     /// A client must answer an offer within this.
     pub negotiation: Duration,
+    /// A publisher may stop sending what nobody has watched for this long.
+    pub dynacast_pause: Duration,
     /// Interval of refreshed tokens.
     pub token_refresh: Duration,
     /// Interval at which clients ping.
@@ -102,6 +110,7 @@ impl Default for Timeouts {
             join: Duration::from_secs(60),
             resume: Duration::from_secs(5),
             negotiation: Duration::from_secs(15),
+            dynacast_pause: Duration::from_secs(5),
             token_refresh: Duration::from_secs(300),
             ping_interval: Duration::from_secs(5),
             ping_timeout: Duration::from_secs(15),
@@ -133,6 +142,10 @@ pub struct HubConfig {
     /// In rooms with fewer participants a backup codec replaces the preferred one for everybody as soon as one
     /// subscriber needs it (unless the publisher decides otherwise); 0 means in every room.
     pub codec_regression_threshold: usize,
+    /// Congestion may stop the video of subscribers altogether, unless their client says otherwise.
+    pub allow_pause: bool,
+    /// Loudness from which somebody counts as speaking, -dBov.
+    pub active_level: u8,
     /// Moderators may unmute.
     pub remote_unmute: bool,
     /// Participants may store data blobs.
@@ -151,7 +164,7 @@ pub struct HubConfig {
     pub ice_servers: Vec<IceServer>,
     /// Region told to clients.
     pub region: String,
-    /// Node id told to clients.
+    /// Node id told to clients; empty: drawn at the start.
     pub node_id: String,
     /// LiveKit server version told to clients, `x.y.z`.
     pub version: String,
@@ -182,6 +195,8 @@ impl HubConfig {
             auto_create: true,
             max_participants: 0,
             codec_regression_threshold: 5,
+            allow_pause: false,
+            active_level: 35,
             remote_unmute: false,
             data_blobs: false,
             data_tracks: true,

@@ -1,7 +1,7 @@
 //! What the state machines share: settings, time, randomness, routing tables and the output queue.
 
 use crate::config::HubConfig;
-use crate::ids::{Ids, Pid, RoomKey, Sid};
+use crate::ids::{Ids, Pid, RoomKey, Sid, sid};
 use crate::io::{ConnId, Now, Output, RoomEvent, ShardId};
 use crate::revoked::Revocations;
 use crate::timers::{Timer, TimerKey, Timers};
@@ -40,7 +40,10 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(config: HubConfig, rng: StdRng) -> Self {
+    pub(crate) fn new(mut config: HubConfig, mut rng: StdRng) -> Self {
+        if config.node_id.is_empty() {
+            config.node_id = sid(&mut rng, "ND_").to_string();
+        }
         let setting = |mime: &str| CodecSetting { mime: mime.to_owned(), fmtp: None };
         let mut settings: Vec<_> = config.codecs.iter().map(|c| setting(c.mime_type())).collect();
         settings.push(setting("video/rtx"));

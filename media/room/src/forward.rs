@@ -126,7 +126,7 @@ impl Hub {
         if max != 0 && to.len() > max {
             return Err(invalid(complaint::ROOM_NAME));
         }
-        if self.closing {
+        if self.refuses_new_room(to) {
             return Err(refused(ServiceErrorCode::Unavailable, "server is shutting down"));
         }
         let key = self.room_named(room);

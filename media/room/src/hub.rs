@@ -45,6 +45,7 @@ pub struct Hub {
     names: HashMap<String, RoomKey>,
     pub(crate) forwards: Vec<Forward>,
     pub(crate) closing: bool,
+    draining: bool,
     tally: Tally,
 }
 
@@ -59,6 +60,7 @@ impl Hub {
             names: HashMap::new(),
             forwards: Vec::new(),
             closing: false,
+            draining: false,
             tally: Tally::default(),
         }
     }
@@ -95,6 +97,7 @@ impl Hub {
                 self.core.out.push_back(Output::OneShotReply { id, result });
             }
             Input::Timeout => {}
+            Input::Drain => self.draining = true,
             Input::Shutdown => self.shut_down(now),
         }
         self.run_timers(now);
@@ -108,6 +111,12 @@ impl Hub {
             self.tally.output(output);
         }
         output
+    }
+
+    /// What clients and agent workers are told about this server.
+    #[must_use]
+    pub fn server_info(&self) -> livekit_protocol::ServerInfo {
+        self.core.config.server_info()
     }
 
     /// Figures for the operator.

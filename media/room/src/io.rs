@@ -85,6 +85,8 @@ pub enum Input {
     },
     /// [`crate::Hub::poll_deadline`] has passed (harmless at any time).
     Timeout,
+    /// No room may open from now on. Those that are open go on, and can be joined.
+    Drain,
     /// Tell everyone goodbye and close all rooms; joins are refused from now on.
     Shutdown,
 }

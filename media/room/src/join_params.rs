@@ -2,6 +2,7 @@
 
 use crate::codec::decode_join_request;
 use crate::config::Limits;
+use crate::enums::only_known;
 use crate::grants::Claims;
 use crate::io::JoinError;
 use crate::user_agent;
@@ -159,7 +160,7 @@ impl JoinParams {
             auto_subscribe: settings.auto_subscribe,
             auto_subscribe_data_track: settings.auto_subscribe_data_track.unwrap_or(false),
             adaptive_stream: settings.adaptive_stream,
-            subscriber_allow_pause: Some(settings.subscriber_allow_pause.unwrap_or(false)),
+            subscriber_allow_pause: settings.subscriber_allow_pause,
             disable_ice_lite: settings.disable_ice_lite,
             reconnect: request.reconnect.then(|| Reconnect {
                 sid: request.participant_sid,
@@ -178,6 +179,8 @@ impl JoinParams {
     /// attributes and the `publish` suffix into the claims.
     pub(crate) fn settle(&mut self, limits: &Limits) -> Result<(), JoinError> {
         let over = |len: usize, max: usize| max != 0 && len > max;
+        let capabilities = &mut self.client_info.capabilities;
+        *capabilities = only_known::<client_info::Capability>(capabilities);
         let Some(video) = self.claims.video.clone() else {
             return Err(JoinError::new(401, "no permissions to access the room"));
         };

@@ -9,6 +9,7 @@ mod codec;
 mod config;
 mod context;
 mod device;
+mod enums;
 mod forward;
 mod grants;
 mod hub;
@@ -43,3 +44,4 @@ pub use one_shot::{
     OneShotOpened, OneShotReply, OneShotRequest, OneShotResult, OneShotRole, OneShotSession, PlayWish,
 };
 pub use revoked::Revocation;
+pub use room::rpc_timeout;

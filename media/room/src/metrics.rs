@@ -7,10 +7,17 @@ pub use histogram::{Histogram, Snapshot};
 pub use timings::HubTimings;
 
 use crate::ids::RoomKey;
-use crate::io::{Input, Now, Output, RoomEvent};
+use crate::io::{Input, Now, Output, RoomEvent, ShardId};
 use crate::room::{Room, RoomStats};
+use bedrud_sfu::Event;
 use livekit_protocol::TrackType;
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// Interval of the first report of a shard.
+const FIRST_INTERVAL: Duration = Duration::from_secs(5);
+/// A shard that carries nothing does not report: its last rate is forgotten after this.
+const RATE_LIFE: Duration = Duration::from_secs(15);
 
 /// Counters since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -91,12 +98,31 @@ pub(crate) struct Tally {
     counters: HubCounters,
     timings: timings::Timings,
     traffic: HashMap<RoomKey, Traffic>,
+    rates: HashMap<ShardId, Rate>,
+}
+
+/// What a shard carried in its last interval.
+#[derive(Debug, Clone, Copy)]
+struct Rate {
+    at: Instant,
+    bytes_per_second: u64,
 }
 
 impl Tally {
     pub(crate) fn input(&mut self, now: Now, input: &Input) {
         self.timings.input(now, input);
         match input {
+            Input::Shard { shard, event: Event::Stats { up, down } } => {
+                let streams = up.iter().map(|(_, _, s)| s).chain(down.iter().map(|(_, s)| s));
+                let bytes: u64 = streams.map(|s| s.bytes).sum();
+                let since = self
+                    .rates
+                    .get(shard)
+                    .map_or(FIRST_INTERVAL, |r| now.mono.saturating_duration_since(r.at));
+                let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX).max(1);
+                let bytes_per_second = bytes.saturating_mul(1000) / millis;
+                self.rates.insert(*shard, Rate { at: now.mono, bytes_per_second });
+            }
             Input::Join { .. } => self.counters.joins += 1,
             Input::Signal { .. } => self.counters.signals_in += 1,
             _ => {}
@@ -126,6 +152,12 @@ impl Tally {
             },
             _ => {}
         }
+    }
+
+    /// Media payload that all shards carry now, bytes per second.
+    pub(crate) fn bytes_per_second(&self, now: Instant) -> u64 {
+        let recent = self.rates.values().filter(|r| now.saturating_duration_since(r.at) <= RATE_LIFE);
+        recent.map(|r| r.bytes_per_second).sum()
     }
 
     /// Figures of one interval.

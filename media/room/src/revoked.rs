@@ -1,7 +1,9 @@
 //! Tokens of removed participants, which must not bring them back.
 //!
-//! A token is refused when it was issued before the removal (`nbf`, else `iat`; a token without either cannot show
-//! that it is newer), or when the removed session had used it. One that was signed after the removal is welcome.
+//! A token is refused when it was issued before the removal (by the later of `nbf` and `iat`), or when the removed
+//! session had used it. One that was signed after the removal is welcome; so is one that does not say when it was
+//! signed, as some SDKs make them, because nothing tells it from a fresh one. A time given with the removal is strict:
+//! such a token is refused then.
 
 use crate::grants::Claims;
 use std::collections::HashMap;
@@ -17,6 +19,11 @@ const UNSEEN_LIFE: i64 = 6 * 3600;
 /// Entries end after this at the latest, seconds.
 const MAX_LIFE: i64 = 366 * 86_400;
 
+/// How much earlier than our clock a fresh token may say it was signed, seconds: clocks differ, and the Ruby SDK sets
+/// `nbf` five seconds back.
+const SIGNING_LEEWAY: i64 = 10;
+/// Stands among the names of refused tokens for those that do not say when they were signed.
+const UNDATED: &str = "undated";
 /// A time from here on is in milliseconds: as seconds it would be thousands of years ahead.
 const FIRST_MILLIS: i64 = 100_000_000_000;
 
@@ -31,8 +38,8 @@ pub struct Revocation {
     pub not_before: i64,
     /// The entry can be forgotten after this, seconds since the epoch: the tokens have expired by then.
     pub until: i64,
-    /// Tokens refused whenever they were issued: digests of those that were shown ([`crate::JoinParams::token`]), and
-    /// `jti` of those that the server issued to the session.
+    /// Tokens refused whenever they were issued: digests of those that were shown ([`crate::JoinParams::token`]), `jti`
+    /// of those that the server issued to the session, and a word for all that do not say when.
     pub tokens: Vec<String>,
 }
 
@@ -51,16 +58,20 @@ impl Revocation {
         Self {
             room: room.to_owned(),
             identity: identity.to_owned(),
-            not_before: explicit.map_or(now, |ts| if ts >= FIRST_MILLIS { ts / 1000 } else { ts }),
+            not_before: explicit.map_or(now.saturating_sub(SIGNING_LEEWAY), |ts| {
+                if ts >= FIRST_MILLIS { ts / 1000 } else { ts }
+            }),
             until: life.min(now.saturating_add(MAX_LIFE)),
-            tokens: if explicit.is_some() { Vec::new() } else { tokens },
+            tokens: if explicit.is_some() { vec![UNDATED.to_owned()] } else { tokens },
         }
     }
 
     fn refuses(&self, claims: &Claims, token: &str) -> bool {
-        let issued = claims.nbf.or(claims.iat).unwrap_or(0);
-        let names = [Some(token), claims.jti.as_deref()];
-        issued < self.not_before
+        // Zero is what some SDKs write for "not set".
+        let issued = [claims.nbf, claims.iat].into_iter().flatten().filter(|t| *t > 0).max();
+        let undated = issued.is_none().then_some(UNDATED);
+        let names = [Some(token), claims.jti.as_deref(), undated];
+        issued.is_some_and(|t| t < self.not_before)
             || names.into_iter().flatten().any(|n| !n.is_empty() && self.tokens.iter().any(|t| t == n))
     }
 
@@ -149,15 +160,43 @@ mod tests {
     fn older_and_used_tokens_are_refused_and_newer_ones_welcome() {
         let all = removed(None);
         let refuse = |claims: &Claims, digest: &str| all.refuse("den", "ada", claims, digest, NOW);
-        assert!(refuse(&token(Some(NOW - 1), None, None), "x"));
-        assert!(refuse(&token(None, Some(NOW - 1), None), "x"));
-        assert!(refuse(&token(None, None, None), "x"), "it cannot show that it is newer");
+        let old = NOW - SIGNING_LEEWAY - 1;
+        assert!(refuse(&token(Some(old), None, None), "x"));
+        assert!(refuse(&token(None, Some(old), None), "x"));
+        assert!(refuse(&token(Some(0), Some(old), None), "x"));
         assert!(refuse(&token(Some(NOW), None, None), "digest"), "used in the second of the removal");
         assert!(refuse(&token(Some(NOW), None, Some("PA_1")), "x"), "issued to the session");
         assert!(!refuse(&token(Some(NOW), None, None), "x"));
-        assert!(!refuse(&token(Some(NOW), Some(NOW - 100), None), ""), "nbf counts before iat");
+        assert!(!refuse(&token(Some(NOW), Some(NOW - 100), None), ""));
         assert!(!all.refuse("den", "bob", &token(None, None, None), "digest", NOW));
         assert!(!all.refuse("other", "ada", &token(None, None, None), "digest", NOW));
+    }
+
+    #[test]
+    fn fresh_tokens_are_welcome_in_the_shape_of_every_sdk() {
+        let all = removed(None);
+        for (sdk, nbf, iat) in [
+            ("Go, Rust", Some(NOW), None),
+            ("Python", Some(NOW), Some(NOW)),
+            ("Ruby", Some(NOW - 5), None),
+            ("Kotlin", None, None),
+            ("Node before 2", Some(0), None),
+            ("hand-made", Some(0), Some(NOW)),
+        ] {
+            let fresh = token(nbf, iat, None);
+            assert!(!all.refuse("den", "ada", &fresh, "fresh", NOW), "{sdk}");
+            assert!(all.refuse("den", "ada", &fresh, "digest", NOW), "{sdk}: the one that was used");
+        }
+    }
+
+    #[test]
+    fn given_time_refuses_tokens_without_any() {
+        let undated = [token(None, None, None), token(Some(0), Some(0), None)];
+        let mut all = removed(Some(NOW));
+        all.add(Revocation::of("den", "ada", &undated[0], vec!["z".into()], None, NOW + 1), NOW + 1);
+        for claims in &undated {
+            assert!(all.refuse("den", "ada", claims, "x", NOW + 1));
+        }
     }
 
     #[test]
@@ -181,7 +220,7 @@ mod tests {
         let forever = Claims { exp: Some(i64::MAX), ..Claims::default() };
         let later = Revocation::of("den", "ada", &forever, vec!["second".into()], None, NOW + 50);
         let merged = all.add(later, NOW + 50);
-        assert_eq!((merged.not_before, merged.until), (NOW + 50, NOW + 50 + MAX_LIFE));
+        assert_eq!((merged.not_before, merged.until), (NOW + 50 - SIGNING_LEEWAY, NOW + 50 + MAX_LIFE));
         assert_eq!(merged.tokens.len(), 3);
         assert_eq!(all.snapshot(NOW), [merged]);
     }

@@ -41,7 +41,7 @@ async fn start_with(limits: HttpLimits, adjust: impl FnOnce(&mut SfuConfig)) -> 
     let sfu = Sfu::start(config).unwrap();
     let shutdown = Shutdown::default();
     let livekit = LiveKit::new(sfu.clone(), keys.clone(), limits, shutdown.guard());
-    let router = crate::server::router::media_only(livekit.router());
+    let router = livekit.alone();
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let routes = router.clone();

@@ -6,6 +6,7 @@ mod codec;
 mod error;
 mod fields;
 mod grants;
+mod json;
 mod room_service;
 
 pub(crate) use error::ErrorCode;
@@ -14,9 +15,10 @@ use error::{Code, TwirpError};
 use super::LiveKit;
 use super::auth::authenticate;
 use crate::server::health::unix_seconds;
+use crate::server::patience::Patience;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use codec::Encoding;
@@ -42,6 +44,7 @@ pub(super) async fn call(
     State(livekit): State<LiveKit>,
     Path((service, method)): Path<(String, String)>,
     Query(token): Query<Token>,
+    patience: Option<Extension<Patience>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
@@ -67,7 +70,10 @@ pub(super) async fn call(
     };
     let (claims, body) = (claims.as_ref(), body.as_ref());
     let answer = match service.as_str() {
-        "livekit.RoomService" => room_service::call(&livekit, &method, encoding, claims, body).await,
+        "livekit.RoomService" => {
+            let patience = patience.map(|p| p.0).unwrap_or_default();
+            room_service::call(&livekit, &method, encoding, claims, body, &patience).await
+        }
         agent_dispatch::NAME => agent_dispatch::call(&livekit, &method, encoding, claims, body).await,
         _ => Err(no_route(&service, &method)),
     };

@@ -6,8 +6,9 @@ use super::{fields, grants, no_route};
 use crate::auth::media_token::Claims;
 use crate::domain::revocations;
 use crate::livekit::LiveKit;
+use crate::server::patience::Patience;
 use axum::response::Response;
-use bedrud_media::{Revocation, ServiceRequest, ServiceResponse};
+use bedrud_media::{Revocation, ServiceRequest, ServiceResponse, rpc_timeout};
 use livekit_protocol as proto;
 
 /// Decodes, checks the grant, asks the media server, encodes.
@@ -17,8 +18,12 @@ pub(super) async fn call(
     encoding: Encoding,
     claims: Option<&Claims>,
     body: &[u8],
+    patience: &Patience,
 ) -> Result<Response, TwirpError> {
     let request = request(method, encoding, claims, body)?;
+    if let ServiceRequest::PerformRpc(r) = &request {
+        patience.extend(rpc_timeout(r));
+    }
     let response = livekit.sfu().service(request).await?;
     if let ServiceResponse::Removed(Some(entry)) = &response {
         keep(livekit, entry).await?;

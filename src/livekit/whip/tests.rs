@@ -49,7 +49,7 @@ fn fixture(adjust: impl FnOnce(&mut SfuConfig)) -> Fixture {
     let keys = ApiKeys::one("devkey", "secret");
     let guard = Shutdown::default().guard();
     let livekit = LiveKit::new(Sfu::start(config).unwrap(), keys.clone(), HttpLimits::default(), guard);
-    let router = crate::server::router::media_only(livekit.router());
+    let router = livekit.alone();
     Fixture { router, keys, _livekit: livekit }
 }
 

@@ -26,11 +26,13 @@ impl Hub {
         if self.closing {
             return Err(JoinError::new(503, "server is shutting down"));
         }
-        let max = self.core.config.limits.participants;
-        if max != 0 && self.core.participants >= max && params.reconnect.is_none() {
+        if params.reconnect.is_none() && self.is_at_its_limit(now) {
             return Err(JoinError::new(503, "node has exceeded its configured limit"));
         }
         let grant = params.claims.video.clone().unwrap_or_default();
+        if params.reconnect.is_none() && self.refuses_new_room(&grant.room) {
+            return Err(JoinError::new(503, "server is shutting down"));
+        }
         let may_create = self.core.config.auto_create || grant.room_create;
         if !may_create && params.reconnect.is_none() && self.room_named(&grant.room).is_none() {
             return Err(JoinError::new(404, "requested room does not exist"));
@@ -41,6 +43,20 @@ impl Hub {
         let Claims { room_config, room_preset, .. } = &params.claims;
         configuration::of_token(room_config.as_ref(), room_preset, &self.core.config)
             .map_err(|e| JoinError::new(400, e.to_string()))
+    }
+
+    fn is_at_its_limit(&self, now: Now) -> bool {
+        let limits = &self.core.config.limits;
+        let reached = |n: usize, max: usize| max != 0 && n >= max;
+        reached(self.core.participants, limits.participants)
+            || reached(self.core.routes.ups.len() + self.core.routes.downs.len(), limits.tracks)
+            || limits.bytes_per_second != 0
+                && self.tally.bytes_per_second(now.mono) >= limits.bytes_per_second
+    }
+
+    /// No room may open any more; those that are open go on.
+    pub(crate) fn refuses_new_room(&self, name: &str) -> bool {
+        self.closing || self.draining && self.room_named(name).is_none()
     }
 
     pub(super) fn on_join(&mut self, now: Now, conn: ConnId, mut params: JoinParams) {

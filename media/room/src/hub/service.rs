@@ -94,7 +94,7 @@ impl Hub {
         if limits.room_name != 0 && r.name.len() > limits.room_name {
             return Err(invalid(complaint::ROOM_NAME));
         }
-        if self.closing {
+        if self.refuses_new_room(&r.name) {
             return Err(ServiceError::new(ServiceErrorCode::Unavailable, "server is shutting down"));
         }
         let wishes = configuration::of_request(r, &self.core.config)?;

@@ -3,6 +3,7 @@
 use super::Room;
 use super::roster::Audience;
 use crate::context::Cx;
+use crate::enums;
 use crate::ids::{Pid, Sid, sid};
 use bedrud_sfu::DataChannel;
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -50,7 +51,13 @@ impl DataTracks {
 }
 
 impl Room {
-    pub(crate) fn publish_data_track(&mut self, cx: &mut Cx<'_>, pid: Pid, request: PublishDataTrackRequest) {
+    pub(crate) fn publish_data_track(
+        &mut self,
+        cx: &mut Cx<'_>,
+        pid: Pid,
+        mut request: PublishDataTrackRequest,
+    ) {
+        enums::settle_data_track(&mut request);
         let disabled = (!cx.config.data_tracks).then_some((Reason::NotAllowed, "data tracks are disabled"));
         let refused = disabled.or_else(|| self.get(pid).and_then(|p| refuse(p, &request)));
         if let Some((reason, text)) = refused {

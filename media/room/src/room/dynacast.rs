@@ -10,10 +10,6 @@ use bedrud_sfu::UpTrackId;
 use livekit_protocol::{
     SubscribedCodec, SubscribedQuality, SubscribedQualityUpdate, VideoQuality, signal_response,
 };
-use std::time::Duration;
-
-/// A lower demand must last this long.
-const PAUSE_DELAY: Duration = Duration::from_secs(5);
 
 impl Room {
     /// The demand for a track may have changed: more is told at once, less after a while.
@@ -48,7 +44,8 @@ impl Room {
             self.tell(cx, pid, id, raised);
         }
         if less {
-            cx.arm_timer(room, Some(pid), timer, PAUSE_DELAY);
+            // A lower demand must last.
+            cx.arm_timer(room, Some(pid), timer, cx.config.timeouts.dynacast_pause);
         } else {
             cx.cancel_timer(room, Some(pid), timer);
         }

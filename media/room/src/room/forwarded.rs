@@ -26,6 +26,7 @@ impl Published {
             primary: here(&self.primary),
             backups: self.backups.iter().map(here).collect(),
             subscribers: BTreeSet::new(),
+            reported: true,
             noticed: false,
             dynacast: super::track::Dynacast::default(),
             borrowed: true,

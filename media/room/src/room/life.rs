@@ -2,7 +2,7 @@
 
 use super::{Farewell, Room};
 use crate::context::Cx;
-use crate::ids::sid;
+use crate::ids::{Pid, sid};
 use crate::io::RoomEvent;
 use crate::timers::Timer;
 use livekit_protocol::leave_request::Action;
@@ -54,6 +54,7 @@ impl Room {
             nonces: super::data::Nonces::default(),
             tcp_wishes: HashMap::new(),
             viewers: BTreeSet::new(),
+            recorded: false,
             calls: super::rpc::Calls::default(),
             finished: false,
         };
@@ -70,7 +71,7 @@ impl Room {
         RoomInfo {
             num_participants: count(counted().count()),
             num_publishers: count(counted().filter(|p| p.is_publisher).count()),
-            active_recording: self.participants.values().any(super::Participant::is_recorder),
+            active_recording: self.is_recorded(),
             ..self.info.clone()
         }
     }
@@ -116,15 +117,34 @@ impl Room {
         });
     }
 
-    /// Counts changed.
+    fn is_recorded(&self) -> bool {
+        self.participants.values().any(super::Participant::is_recorder)
+    }
+
+    /// Counts changed. People learn at once when a recording begins or ends.
     pub(crate) fn mark_counters(&mut self, cx: &mut Cx<'_>) {
-        cx.arm_timer(self.key, None, Timer::Counters, COUNTER_INTERVAL);
+        self.counters_changed(cx, None);
+    }
+
+    /// As [`Room::mark_counters`]. A newcomer gets its first message later, and everything with it.
+    pub(super) fn counters_changed(&mut self, cx: &mut Cx<'_>, newcomer: Option<Pid>) {
+        let recorded = self.is_recorded();
+        if self.finished || recorded == self.recorded {
+            cx.arm_timer(self.key, None, Timer::Counters, COUNTER_INTERVAL);
+            return;
+        }
+        self.recorded = recorded;
+        self.update_room(cx, newcomer);
     }
 
     /// Tells everyone about the room now.
     pub(crate) fn send_room_update(&mut self, cx: &mut Cx<'_>) {
-        let room = self.info();
-        let update = signal_response::Message::RoomUpdate(RoomUpdate { room: Some(room) });
-        cx.broadcast(self.conns(|_| true), update);
+        self.update_room(cx, None);
+    }
+
+    fn update_room(&mut self, cx: &mut Cx<'_>, newcomer: Option<Pid>) {
+        cx.cancel_timer(self.key, None, Timer::Counters);
+        let update = signal_response::Message::RoomUpdate(RoomUpdate { room: Some(self.info()) });
+        cx.broadcast(self.conns(|p| Some(p.pid) != newcomer), update);
     }
 }

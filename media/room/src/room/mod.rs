@@ -31,6 +31,8 @@ pub(crate) use link::{Link, Publisher, Subscriber};
 pub(crate) use participant::{Client, Participant, ResumeScript};
 pub(crate) use publications::Match;
 pub(crate) use quality::RoomStats;
+pub use rpc::rpc_timeout;
+
 pub(crate) use roster::{Audience, leave_for, send_leave, update};
 pub(crate) use subscriptions::Place;
 pub(crate) use track::{Pending, Published, Unmatched, key, kind_of, timed_version, up_layers};
@@ -79,6 +81,8 @@ pub(crate) struct Room {
     tcp_wishes: HashMap<String, Instant>,
     /// Players without signalling (WHEP).
     pub(crate) viewers: BTreeSet<Pid>,
+    /// Clients know that the room is recorded.
+    recorded: bool,
     /// Calls of the server API to participants.
     calls: rpc::Calls,
     /// Nothing of it is left.

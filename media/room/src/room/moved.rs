@@ -42,7 +42,7 @@ impl Room {
     fn withdraw(&mut self, cx: &mut Cx<'_>, pid: Pid, track: &Sid) {
         self.hush(cx, pid, track);
         let Some(t) = self.get_mut(pid).and_then(|p| p.tracks.get_mut(track)) else { return };
-        let info = t.info.clone();
+        let info = std::mem::take(&mut t.reported).then(|| t.info.clone());
         t.elsewhere.clear();
         self.owners.remove(track);
         let Some(t) = self.get_mut(pid).and_then(|p| p.tracks.get_mut(track)) else { return };
@@ -54,9 +54,9 @@ impl Room {
             }
             self.fill_places(cx, subscriber);
         }
-        if let Some(p) = self.get(pid) {
+        if let Some((p, track)) = self.get(pid).zip(info) {
             let participant = p.info(&cx.config.region);
-            cx.event(RoomEvent::TrackUnpublished { room: self.info(), participant, track: info });
+            cx.event(RoomEvent::TrackUnpublished { room: self.info(), participant, track });
         }
     }
 
@@ -109,14 +109,10 @@ impl Room {
         cx.out.push_back(Output::Moved { conn, response: Box::new(response), claims });
     }
 
-    fn tell_arrival(&self, cx: &mut Cx<'_>, pid: Pid) {
+    fn tell_arrival(&mut self, cx: &mut Cx<'_>, pid: Pid) {
         let Some(p) = self.get(pid).filter(|p| p.state == State::Active) else { return };
         let participant = p.info(&cx.config.region);
-        let room = self.info();
-        cx.event(RoomEvent::ParticipantJoined { room: room.clone(), participant: participant.clone() });
-        for t in p.tracks.values() {
-            let (room, participant) = (room.clone(), participant.clone());
-            cx.event(RoomEvent::TrackPublished { room, participant, track: t.info.clone() });
-        }
+        cx.event(RoomEvent::ParticipantJoined { room: self.info(), participant });
+        self.report_tracks(cx, pid);
     }
 }

@@ -221,7 +221,7 @@ impl Participant {
             auto_subscribe: params.auto_subscribe,
             auto_subscribe_data: params.auto_subscribe_data_track,
             adaptive_stream: params.adaptive_stream,
-            may_pause: params.subscriber_allow_pause.unwrap_or(false),
+            may_pause: params.subscriber_allow_pause.unwrap_or(cx.config.allow_pause),
             single_pc: params.single_pc,
             subscriber_primary,
             conn,

@@ -69,6 +69,7 @@ impl Room {
             backups: Vec::new(),
             regressed: false,
             subscribers: BTreeSet::new(),
+            reported: false,
             noticed: false,
             metered: false,
             dynacast: Dynacast::default(),
@@ -86,11 +87,28 @@ impl Room {
         }
         self.announce(cx, pid, Audience::Others, true);
         self.mark_counters(cx);
-        if let Some(p) = self.get(pid) {
-            let participant = p.info(&cx.config.region);
-            cx.event(RoomEvent::TrackPublished { room: self.info(), participant, track: info });
-        }
+        self.report_tracks(cx, pid);
         self.offer_track(cx, pid, &sid);
+    }
+
+    /// Tells the platform of tracks as soon as their participant has joined and their connection is up: what is only
+    /// negotiated may never flow.
+    pub(crate) fn report_tracks(&mut self, cx: &mut Cx<'_>, pid: Pid) {
+        let Some(p) = self.get_mut(pid).filter(|p| p.is_active()) else { return };
+        if !p.publisher.link.as_ref().is_some_and(|l| l.connected) {
+            return;
+        }
+        let mut fresh = Vec::new();
+        for t in p.tracks.values_mut().filter(|t| !t.reported) {
+            t.reported = true;
+            fresh.push(t.info.clone());
+        }
+        let Some(p) = self.get(pid).filter(|_| !fresh.is_empty()) else { return };
+        let (room, participant) = (self.info(), p.info(&cx.config.region));
+        for track in fresh {
+            let (room, participant) = (room.clone(), participant.clone());
+            cx.event(RoomEvent::TrackPublished { room, participant, track });
+        }
     }
 
     /// Renegotiation may have changed payload types or SSRCs of a section that goes on.
@@ -163,7 +181,7 @@ impl Room {
         if let Some(p) = self.get_mut(pid) {
             p.pending.retain(|n| n.adds.is_none() || n.info.sid != track);
         }
-        if let Some(p) = self.get(pid) {
+        if let Some(p) = self.get(pid).filter(|_| t.reported) {
             let participant = p.info(&cx.config.region);
             cx.event(RoomEvent::TrackUnpublished { room: self.info(), participant, track: t.info });
         }

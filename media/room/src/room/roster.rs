@@ -41,7 +41,7 @@ impl Room {
         *cx.participants += 1;
         self.participants.insert(pid, participant);
         self.watch_idleness(cx);
-        self.mark_counters(cx);
+        self.counters_changed(cx, Some(pid));
         pid
     }
 

@@ -33,6 +33,15 @@ const MAX_RESPONSE_TIMEOUT: Duration = Duration::from_secs(600);
 const MAX_PER_PARTICIPANT: usize = 64;
 const MAX_PER_ROOM: usize = 1024;
 
+/// How long a call waits for its answer.
+#[must_use]
+pub fn rpc_timeout(request: &PerformRpcRequest) -> Duration {
+    match request.response_timeout_ms {
+        0 => RESPONSE_TIMEOUT,
+        ms => Duration::from_millis(u64::from(ms)).min(MAX_RESPONSE_TIMEOUT),
+    }
+}
+
 /// Calls in progress, by their id.
 #[derive(Debug, Default)]
 pub(crate) struct Calls(BTreeMap<String, Call>);
@@ -109,10 +118,7 @@ impl Room {
         if theirs >= MAX_PER_PARTICIPANT || self.calls.0.len() >= MAX_PER_ROOM {
             return refused(ServiceErrorCode::ResourceExhausted, "too many calls in progress");
         }
-        let timeout = match r.response_timeout_ms {
-            0 => RESPONSE_TIMEOUT,
-            ms => Duration::from_millis(u64::from(ms)).min(MAX_RESPONSE_TIMEOUT),
-        };
+        let timeout = rpc_timeout(&r);
         let id = uuid(cx.rng);
         let request = RpcRequest {
             id: id.clone(),

@@ -3,12 +3,13 @@
 use super::roster::Audience;
 use super::{Farewell, Room};
 use crate::context::Cx;
+use crate::enums::known;
 use crate::ids::Pid;
 use crate::io::{RoomEvent, ServiceError, ServiceErrorCode, ServiceRequest, ServiceResponse, complaint};
 use crate::revoked::Revocation;
 use livekit_protocol::leave_request::Action;
 use livekit_protocol::{
-    DisconnectReason, MuteRoomTrackRequest, MuteTrackRequest, ParticipantPermission,
+    DisconnectReason, MuteRoomTrackRequest, MuteTrackRequest, ParticipantPermission, TrackSource,
     UpdateParticipantRequest, UpdateSubscription, UpdateSubscriptionsRequest, signal_response,
 };
 
@@ -157,8 +158,10 @@ impl Room {
         &mut self,
         cx: &mut Cx<'_>,
         pid: Pid,
-        permission: ParticipantPermission,
+        mut permission: ParticipantPermission,
     ) -> bool {
+        // A source we do not know is one that nobody can publish, not no limit.
+        permission.can_publish_sources.iter_mut().for_each(|s| *s = known::<TrackSource>(*s));
         let Some(p) = self.get_mut(pid) else { return false };
         if p.permission == permission {
             return false;

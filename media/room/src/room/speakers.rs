@@ -10,8 +10,6 @@ use livekit_protocol::{SpeakerInfo, SpeakersChanged, TrackSource, signal_respons
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Loudness from which somebody counts as speaking, -dBov.
-const ACTIVE_LEVEL: f32 = 35.0;
 /// Level of simulated speech, in eighths.
 const SIMULATED: u8 = 8;
 
@@ -25,19 +23,21 @@ impl Room {
             t.loudness = if t.info.muted { 0.0 } else { linear(f32::from(level.level)) };
         }
         let heard: BTreeSet<Pid> = levels.iter().map(|(pid, ..)| *pid).collect();
-        let changed: Vec<Pid> = heard.into_iter().filter(|pid| self.update_speaker(*pid)).collect();
+        let threshold = linear(f32::from(cx.config.active_level));
+        let changed: Vec<Pid> =
+            heard.into_iter().filter(|pid| self.update_speaker(*pid, threshold)).collect();
         self.tell_speakers(cx, &changed);
     }
 
     /// Recomputes one participant's level; true when others must hear of it.
-    fn update_speaker(&mut self, pid: Pid) -> bool {
+    fn update_speaker(&mut self, pid: Pid, threshold: f32) -> bool {
         let Some(p) = self.get_mut(pid) else { return false };
         let speech = p
             .tracks
             .values()
             .filter(|t| t.kind == MediaKind::Audio && t.info.source != TrackSource::ScreenShareAudio as i32);
         let loudest = speech.map(|t| t.loudness).fold(0.0, f32::max);
-        let mut level = if loudest >= linear(ACTIVE_LEVEL) { eighths(loudest) } else { 0 };
+        let mut level = if loudest >= threshold { eighths(loudest) } else { 0 };
         if p.simulated_speech {
             level = SIMULATED;
         }
@@ -65,7 +65,8 @@ impl Room {
     /// A track is about to end: whoever received its sound hears that it is over.
     pub(super) fn hush(&mut self, cx: &mut Cx<'_>, pid: Pid, track: &str) {
         let Some(t) = self.get_mut(pid).and_then(|p| p.tracks.get_mut(track)) else { return };
-        if std::mem::replace(&mut t.loudness, 0.0) > 0.0 && self.update_speaker(pid) {
+        let threshold = linear(f32::from(cx.config.active_level));
+        if std::mem::replace(&mut t.loudness, 0.0) > 0.0 && self.update_speaker(pid, threshold) {
             self.tell_speakers(cx, &[pid]);
         }
     }
@@ -92,7 +93,7 @@ impl Room {
         let Some(p) = self.get_mut(pid) else { return };
         p.simulated_speech = true;
         cx.set_timer(room, Some(pid), Timer::Speaking, Duration::from_secs(u64::from(seconds)));
-        if self.update_speaker(pid) {
+        if self.update_speaker(pid, linear(f32::from(cx.config.active_level))) {
             self.tell_speakers(cx, &[pid]);
         }
     }
@@ -100,7 +101,7 @@ impl Room {
     pub(crate) fn end_simulated_speech(&mut self, cx: &mut Cx<'_>, pid: Pid) {
         let Some(p) = self.get_mut(pid) else { return };
         p.simulated_speech = false;
-        if self.update_speaker(pid) {
+        if self.update_speaker(pid, linear(f32::from(cx.config.active_level))) {
             self.tell_speakers(cx, &[pid]);
         }
     }

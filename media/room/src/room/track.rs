@@ -41,6 +41,8 @@ pub(crate) struct Published {
     pub(crate) regressed: bool,
     /// Participants with a subscription, carried or not.
     pub(crate) subscribers: BTreeSet<Pid>,
+    /// The platform has been told of it.
+    pub(crate) reported: bool,
     /// `track_subscribed` was sent.
     pub(crate) noticed: bool,
     /// Its audio levels are known.

@@ -2,6 +2,7 @@
 
 use super::publish::layer_mode;
 use crate::context::Cx;
+use crate::enums::known_layers;
 use crate::ids::Pid;
 use crate::room::{Pending, Room, timed_version};
 use bedrud_rtp::{Codec, MediaKind};
@@ -62,9 +63,7 @@ impl Room {
         entry.cid.clone_from(cid);
         let layers = if wanted.layers.is_empty() { &request.layers } else { &wanted.layers };
         if !layers.is_empty() {
-            entry.layers.clone_from(layers);
-            entry.layers.sort_by_key(|l| l.quality);
-            entry.layers.truncate(8);
+            entry.layers = known_layers(layers);
         } else if entry.layers.is_empty() {
             entry.layers.clone_from(&t.info.layers);
         }

@@ -2,14 +2,15 @@
 
 use crate::config::HubConfig;
 use crate::context::Cx;
+use crate::enums::{known, known_encryption, known_layers, only_known};
 use crate::ids::{Pid, track_sid};
 use crate::room::{Audience, Match, Participant, Pending, Room, kind_of, timed_version};
 use bedrud_rtp::Codec;
 use livekit_protocol::request_response::{Reason, Request};
 use livekit_protocol::{
-    AddTrackRequest, AudioTrackFeature, BackupCodecPolicy, SimulcastCodecInfo, TrackInfo,
-    TrackPublishedResponse, TrackSource, TrackType, UpdateLocalAudioTrack, UpdateLocalVideoTrack, VideoLayer,
-    signal_response, video_layer,
+    AddTrackRequest, AudioTrackFeature, BackupCodecPolicy, PacketTrailerFeature, SimulcastCodecInfo,
+    TrackInfo, TrackPublishedResponse, TrackSource, TrackType, UpdateLocalAudioTrack, UpdateLocalVideoTrack,
+    VideoLayer, signal_response, video_layer,
 };
 use prost::Message as _;
 use rand::rngs::StdRng;
@@ -77,7 +78,7 @@ impl Room {
         let change = |info: &mut TrackInfo| {
             info.stereo = features.contains(&(AudioTrackFeature::TfStereo as i32));
             info.disable_dtx = features.contains(&(AudioTrackFeature::TfNoDtx as i32));
-            info.audio_features = unique(&features);
+            info.audio_features = only_known::<AudioTrackFeature>(&features);
         };
         if !self.change_track(cx, pid, &update.track_sid, change) {
             self.respond(cx, pid, Reason::NotFound, "track not found", Request::UpdateAudioTrack(update));
@@ -147,8 +148,7 @@ fn refuse(p: &Participant, config: &HubConfig, r: &AddTrackRequest) -> Option<(R
 pub(super) fn describe(enabled: &[Codec], rng: &mut StdRng, r: &AddTrackRequest) -> TrackInfo {
     let kind = if r.r#type == TrackType::Video as i32 { TrackType::Video } else { TrackType::Audio };
     let source = TrackSource::try_from(r.source).unwrap_or_default();
-    let mut layers = r.layers.clone();
-    layers.sort_by_key(|l| l.quality);
+    let layers = known_layers(&r.layers);
     let codecs = describe_codecs(enabled, kind, r, &layers);
     let svc = codecs
         .first()
@@ -181,11 +181,11 @@ pub(super) fn describe(enabled: &[Codec], rng: &mut StdRng, r: &AddTrackRequest)
         codecs,
         stereo: r.stereo,
         disable_red: r.disable_red,
-        encryption: r.encryption,
+        encryption: known_encryption(r.encryption),
         stream,
-        audio_features: unique(&audio_features),
-        backup_codec_policy: r.backup_codec_policy,
-        packet_trailer_features: unique(&r.packet_trailer_features),
+        audio_features: only_known::<AudioTrackFeature>(&audio_features),
+        backup_codec_policy: known::<BackupCodecPolicy>(r.backup_codec_policy),
+        packet_trailer_features: only_known::<PacketTrailerFeature>(&r.packet_trailer_features),
         ..TrackInfo::default()
     };
     if kind_of(&info) == bedrud_rtp::MediaKind::Audio {
@@ -212,9 +212,7 @@ fn describe_codecs(
             continue;
         }
         let mode = layer_mode(codec, wanted.video_layer_mode);
-        let mut own = if wanted.layers.is_empty() { layers.to_vec() } else { wanted.layers.clone() };
-        own.sort_by_key(|l| l.quality);
-        own.truncate(8);
+        let own = if wanted.layers.is_empty() { layers.to_vec() } else { known_layers(&wanted.layers) };
         out.push(SimulcastCodecInfo {
             mime_type: codec.mime_type().to_owned(),
             cid: if wanted.cid.is_empty() && out.is_empty() { r.cid.clone() } else { wanted.cid.clone() },
@@ -240,11 +238,4 @@ pub(super) fn layer_mode(codec: Codec, said: i32) -> video_layer::Mode {
     let svc = matches!(codec, Codec::Vp9 | Codec::Av1);
     let default = if svc { Mode::MultipleSpatialLayersPerStream } else { Mode::OneSpatialLayerPerStream };
     Mode::try_from(said).ok().filter(|m| *m != Mode::Unused).unwrap_or(default)
-}
-
-fn unique(list: &[i32]) -> Vec<i32> {
-    let mut out: Vec<i32> = list.iter().copied().take(16).collect();
-    out.sort_unstable();
-    out.dedup();
-    out
 }

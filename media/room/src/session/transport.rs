@@ -33,6 +33,7 @@ impl Room {
                 self.notice_subscriber(cx, pid, &track);
             }
         }
+        self.report_tracks(cx, pid);
     }
 
     fn activate(&mut self, cx: &mut Cx<'_>, pid: Pid) {

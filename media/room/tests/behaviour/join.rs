@@ -16,6 +16,7 @@ fn join_response_carries_what_sdks_depend_on() {
     let j = c.join_response();
     let info = j.server_info.as_ref().unwrap();
     assert_eq!(info.protocol, 17);
+    assert!(info.node_id.starts_with("ND_") && info.node_id.len() == 15, "{}", info.node_id);
     let version: Vec<u32> = info.version.split('.').map(|n| n.parse().unwrap()).collect();
     assert!(version.len() == 3 && version >= vec![1, 8, 0], "SDKs refuse RPC otherwise");
     assert_eq!(j.server_version, info.version);

@@ -2,7 +2,7 @@ use crate::client::add_track;
 use crate::world::{World, join, layers};
 use bedrud_room::RoomEvent;
 use bedrud_rtp::Codec;
-use bedrud_sfu::Event;
+use bedrud_sfu::{Event, SelectedPath};
 use livekit_protocol::request_response::Reason;
 use livekit_protocol::signal_request::Message as Request;
 use livekit_protocol::signal_response::Message;
@@ -42,6 +42,39 @@ fn track_is_confirmed_before_media_and_announced_after_negotiation() {
     let own =
         |m: &Message| matches!(m, Message::Update(u) if u.participants.iter().any(|p| p.identity == "alice"));
     assert!(!w.client("alice").log.iter().any(own), "the publisher is not told about its own track");
+}
+
+#[test]
+fn platform_hears_of_tracks_only_when_their_connection_is_up() {
+    let told = |w: &World| -> Vec<&'static str> {
+        let name = |e: &RoomEvent| match e {
+            RoomEvent::ParticipantJoined { .. } => Some("joined"),
+            RoomEvent::TrackPublished { .. } => Some("published"),
+            RoomEvent::TrackUnpublished { .. } => Some("unpublished"),
+            RoomEvent::ParticipantConnectionAborted { .. } => Some("aborted"),
+            _ => None,
+        };
+        w.events.iter().filter_map(name).collect()
+    };
+    let mut w = World::new();
+    w.shard.reachable = false;
+    w.join("alice", join(true));
+    w.publish("alice", "cam", true);
+    assert_eq!(told(&w), [] as [&str; 0]);
+    let (id, remote) = (w.client("alice").publisher.unwrap(), "192.0.2.7:5000".parse().unwrap());
+    let path = SelectedPath { tcp: false, remote };
+    w.shard_event(Event::Connected { id, path });
+    assert_eq!(told(&w), ["joined", "published"]);
+    w.unpublish("alice", "cam");
+    w.publish("alice", "cam2", true);
+    assert_eq!(told(&w)[2..], ["unpublished", "published"]);
+
+    let mut w = World::new();
+    w.shard.reachable = false;
+    w.join("bob", join(true));
+    w.publish("bob", "cam", true);
+    w.send("bob", Request::Leave(Default::default()));
+    assert_eq!(told(&w), ["aborted"], "what nobody was told of does not end");
 }
 
 #[test]

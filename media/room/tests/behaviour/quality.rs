@@ -177,6 +177,26 @@ fn lower_demand_is_told_late_and_higher_demand_at_once() {
 }
 
 #[test]
+fn how_soon_publishers_pause_and_who_speaks_can_be_set() {
+    let mut w = World::with(|c| {
+        c.timeouts.dynacast_pause = Duration::from_secs(60);
+        c.active_level = 70;
+    });
+    w.join("alice", join(false));
+    w.join("bob", join(true));
+    w.publish("alice", "mic", false);
+    levels(&mut w, 50, 20);
+    let sid = w.client("alice").sid();
+    assert!(speaking(w.client("bob"), &sid).is_some_and(|(active, _)| active));
+    w.publish("alice", "cam", true);
+    w.send("bob", Request::Leave(Default::default()));
+    w.advance(Duration::from_secs(50));
+    assert_ne!(told(w.client("alice")).unwrap().0, None);
+    w.advance(Duration::from_secs(11));
+    assert_eq!(told(w.client("alice")).unwrap().0, None);
+}
+
+#[test]
 fn demand_ends_with_the_last_subscriber() {
     let mut w = World::new();
     w.join("alice", join(false));

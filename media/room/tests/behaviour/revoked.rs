@@ -42,8 +42,25 @@ fn same_token_is_refused_and_a_newer_one_is_welcome() {
     w.join("alice", with_token("first", t));
     remove(&mut w, 0);
     assert!(refused(&mut w, with_token("first", t)), "used, although issued in the second of the removal");
-    assert!(refused(&mut w, with_token("unused", t - 1)), "issued earlier");
+    assert!(refused(&mut w, with_token("unused", t - 20)), "issued earlier");
     assert!(!refused(&mut w, with_token("newer", t)));
+}
+
+#[test]
+fn fresh_token_that_does_not_say_when_it_was_signed_is_welcome() {
+    let mut w = World::new();
+    let t = issued(&w);
+    let undated = |digest: &'static str, nbf: Option<i64>| {
+        with_token(digest, t).with(|p| (p.claims.nbf, p.claims.iat) = (nbf, None))
+    };
+    for (first, second, nbf) in [("a", "b", None), ("c", "d", Some(0))] {
+        w.join("alice", undated(first, nbf));
+        remove(&mut w, 0);
+        assert!(refused(&mut w, undated(first, nbf)), "the one that was used");
+        assert!(!refused(&mut w, undated(second, nbf)));
+    }
+    remove(&mut w, t + 1);
+    assert!(refused(&mut w, undated("e", None)), "a time was given");
 }
 
 #[test]

@@ -48,6 +48,30 @@ fn somebody_coming_back_keeps_the_room() {
 }
 
 #[test]
+fn people_learn_at_once_that_a_recording_began_or_ended() {
+    let mut w = World::new();
+    w.join("alice", join(false));
+    w.advance(Duration::from_secs(6));
+    let told = |w: &mut World| -> Vec<bool> {
+        let recording = |m: Message| match m {
+            Message::RoomUpdate(u) => u.room.map(|r| r.active_recording),
+            _ => None,
+        };
+        w.client("alice").take().into_iter().filter_map(recording).collect()
+    };
+    told(&mut w);
+    w.join("recorder", join(true).grant(|g| g.recorder = true));
+    assert_eq!(told(&mut w), [true]);
+    let first = w.client("recorder").join_response().room.as_ref().map(|r| r.active_recording);
+    assert_eq!(first, Some(true), "and it comes as its first message");
+    w.join("second", join(true).with(|p| p.claims.kind = "egress".into()));
+    leave(&mut w, "recorder");
+    assert_eq!(told(&mut w), [] as [bool; 0], "it goes on");
+    leave(&mut w, "second");
+    assert_eq!(told(&mut w), [false]);
+}
+
+#[test]
 fn agents_and_recorders_do_not_keep_a_room_open() {
     let mut w = World::new();
     w.join("alice", join(false));

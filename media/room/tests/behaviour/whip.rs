@@ -90,6 +90,11 @@ fn publisher_is_a_participant_like_any_other() {
     let events = |w: &World, is: fn(&RoomEvent) -> bool| w.events.iter().filter(|e| is(e)).count();
     assert_eq!(events(&w, |e| matches!(e, RoomEvent::TrackPublished { .. })), 2);
     assert_eq!(events(&w, |e| matches!(e, RoomEvent::ParticipantJoined { .. })), 2);
+    let joined = w.events.iter().position(
+        |e| matches!(e, RoomEvent::ParticipantJoined { participant, .. } if participant.identity == "obs"),
+    );
+    let published = w.events.iter().position(|e| matches!(e, RoomEvent::TrackPublished { .. }));
+    assert!(joined < published, "first it joins, then it publishes");
     w.join("late", join(true));
     assert_eq!(w.client("late").receiving.len(), 2);
 }

@@ -93,7 +93,8 @@ impl Dispatcher {
                 created_at: now.unix_nanos,
                 ..proto::AgentDispatchState::default()
             }),
-            restart_policy: agent.restart_policy,
+            restart_policy: proto::JobRestartPolicy::try_from(agent.restart_policy).unwrap_or_default()
+                as i32,
             deployment: agent.deployment,
             attributes: agent.attributes,
         };
