@@ -63,7 +63,10 @@
     ladder: () => ear.heard,
     resetLadder: () => void ear.reset(),
     async publishCanvas(width, height, source = 'screen_share') {
-      await room.localParticipant.publishTrack(media.picture(width, height), { source, simulcast: false });
+      const picture = media.picture(width, height);
+      // A busy machine must not shrink it: tests know the publisher by its size.
+      picture.contentHint = 'detail';
+      await room.localParticipant.publishTrack(picture, { source, simulcast: false });
     },
     setMicrophone: async (on) => void (await room.localParticipant.setMicrophoneEnabled(on)),
     setCamera: async (on) => void (await room.localParticipant.setCameraEnabled(on)),
