@@ -13,6 +13,8 @@ mod agents;
 mod bad_start;
 #[path = "process/big_room.rs"]
 mod big_room;
+#[path = "process/drain.rs"]
+mod drain;
 #[path = "process/hostile.rs"]
 mod hostile;
 #[path = "process/livekit.rs"]

@@ -30,7 +30,7 @@ pub use bedrud_room::{
     OneShotRequest, OneShotResult, OneShotRole, OneShotSession, PlayWish, Reconnect, Revocation, RoomEvent,
     RoomMetrics, ServerMessage, ServiceError, ServiceErrorCode, ServiceRequest, ServiceResponse,
     SignalCodecError, SignalPath, Snapshot, Timeouts, Traffic, VideoGrant, decode_join_request,
-    decode_request, encode_response, rpc_timeout,
+    decode_request, decode_request_within, encode_response, rpc_timeout,
 };
 pub use bedrud_rtp::{Codec, MediaKind};
 pub use bedrud_sfu::{DropReason, ShardConfig, ShardStats};

@@ -23,7 +23,7 @@ use axum::http::{HeaderValue, Method, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
-use bedrud_media::{JoinError, Sfu};
+use bedrud_media::{JoinError, MAX_SIGNAL_MESSAGE, Sfu};
 use std::sync::Arc;
 use std::time::Duration;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
@@ -53,11 +53,13 @@ pub struct HttpLimits {
     pub body: usize,
     /// Message of an agent worker, bytes.
     pub agent_message: usize,
+    /// Signalling message of a client, bytes.
+    pub signal_message: usize,
 }
 
 impl Default for HttpLimits {
     fn default() -> Self {
-        Self { body: 10 << 20, agent_message: 2 << 20 }
+        Self { body: 10 << 20, agent_message: 2 << 20, signal_message: MAX_SIGNAL_MESSAGE }
     }
 }
 

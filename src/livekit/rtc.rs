@@ -12,14 +12,11 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Extension, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use bedrud_media::{ClientContext, JoinError, JoinParams, MAX_SIGNAL_MESSAGE, SignalPath};
+use bedrud_media::{ClientContext, JoinError, JoinParams, SignalPath};
 use std::time::Duration;
 
 /// A join that is not decided by then has failed.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(12);
-
-/// What is read of a message: more than is allowed, so that its sender can be told. Beyond it the socket just ends.
-const READ_LIMIT: usize = 2 * MAX_SIGNAL_MESSAGE;
 
 type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
@@ -97,7 +94,8 @@ async fn connect(
             return (StatusCode::INTERNAL_SERVER_ERROR, text).into_response();
         }
     };
-    let mut response = bounded(upgrade, MAX_SIGNAL_MESSAGE)
+    let max = livekit.0.limits.signal_message;
+    let mut response = bounded(upgrade, max)
         .on_upgrade(move |web_socket| socket::run(web_socket, session, livekit));
     response.extensions_mut().insert(Joined { protocol });
     response

@@ -4,7 +4,7 @@ use super::LiveKit;
 use super::wire::{End, Input, Wire};
 use axum::extract::ws::{Message, WebSocket, close_code};
 use bedrud_media::{
-    Format, Frame, Session, SessionOutput, SignalCodecError, decode_request, encode_response,
+    Format, Frame, Session, SessionOutput, SignalCodecError, decode_request_within, encode_response,
 };
 use livekit_protocol::{SignalResponse, signal_response};
 
@@ -47,7 +47,7 @@ async fn exchange(wire: &mut Wire, session: &mut Session, livekit: &LiveKit) -> 
             input = wire.next() => match input {
                 Input::Message(received, payload) => {
                     format = received;
-                    if let Some(end) = take(session, format, &payload).await {
+                    if let Some(end) = take(session, format, &payload, livekit.0.limits.signal_message).await {
                         return end;
                     }
                     None
@@ -65,8 +65,8 @@ async fn exchange(wire: &mut Wire, session: &mut Session, livekit: &LiveKit) -> 
 }
 
 /// Hands a message of the client to its session.
-async fn take(session: &Session, format: Format, payload: &[u8]) -> Option<End> {
-    match decode_request(format, payload) {
+async fn take(session: &Session, format: Format, payload: &[u8], limit: usize) -> Option<End> {
+    match decode_request_within(format, payload, limit) {
         Ok(request) => session.send(request).await.is_err().then_some(RECONNECT),
         Err(error) => {
             tracing::debug!(%error, "signalling socket closed");

@@ -1,5 +1,6 @@
 //! Settings of the media server, from the platform's configuration and from LiveKit's.
 
+use super::announce::Announce;
 use crate::auth::entropy::LEGIBLE;
 use crate::auth::media_token::ApiKeys;
 use crate::config::media::{self, MediaConfig, MediaLimits};
@@ -7,10 +8,14 @@ use crate::config::{Config, read_file};
 use crate::livekit::HttpLimits;
 use anyhow::bail;
 use bedrud_media::protocol::IceServer;
-use bedrud_media::{HubConfig, Sfu, SfuConfig};
+use bedrud_media::{HubConfig, Sfu, SfuConfig, ShardConfig};
 use sha2::{Digest as _, Sha256};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+
+/// Packets that a stream may keep for repeating.
+const MIN_RING: u32 = 32;
+const MAX_RING: u32 = 8192;
 
 /// LiveKit's file of the platform (`livekit.configPath`), or its defaults. Its port, addresses and keys do not count:
 /// the platform has its own.
@@ -32,7 +37,7 @@ pub fn of_platform(config: &Config) -> anyhow::Result<MediaConfig> {
         tracing::warn!("prometheus.port of the LiveKit file has no effect here: set metrics.address");
     }
     if !config.livekit.node_ip.is_empty() {
-        settings.rtc.node_ip.clone_from(&config.livekit.node_ip);
+        settings.rtc.node_ip.0.clone_from(&config.livekit.node_ip);
     }
     Ok(settings)
 }
@@ -44,35 +49,104 @@ pub fn warn_inert(file: &str, keys: &[String]) {
     }
 }
 
-/// Starts the media server beside a TCP listener at `tcp`; media uses the UDP port of the same number unless
-/// `rtc.udp_port` says otherwise.
+/// Ports of media.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Port of the HTTP listener.
+    pub http: u16,
+    /// Media over UDP.
+    pub udp: SocketAddr,
+    /// ICE over TCP, if a listener that clients reach takes it.
+    pub ice_tcp: Option<u16>,
+}
+
+impl Place {
+    /// Everything at the address of one listener.
+    #[must_use]
+    pub fn beside(settings: &MediaConfig, http: SocketAddr) -> Self {
+        let udp = SocketAddr::new(http.ip(), udp_port(settings, http.port()));
+        Self { http: http.port(), udp, ice_tcp: Some(http.port()) }
+    }
+}
+
+/// Port of media over UDP: that of the configuration, else the number of the main port.
+#[must_use]
+pub fn udp_port(settings: &MediaConfig, main: u16) -> u16 {
+    settings.rtc.udp_port.0.or(settings.rtc.port_range_start).unwrap_or(main)
+}
+
+/// Starts the media server.
 ///
 /// # Errors
-/// The UDP port is taken, or the system lacks what is needed.
-pub fn start(settings: &MediaConfig, tcp: SocketAddr) -> anyhow::Result<Sfu> {
-    let mut config =
-        SfuConfig::bound_to(SocketAddr::new(tcp.ip(), settings.rtc.udp_port.0.unwrap_or(tcp.port())));
-    config.tcp_port = Some(tcp.port());
-    config.external_ips = addresses(&settings.rtc.node_ip);
+/// The UDP port is taken, no address is left to tell clients, or the system lacks what is needed.
+pub async fn start(settings: &MediaConfig, place: Place) -> anyhow::Result<Sfu> {
+    let mut config = SfuConfig::bound_to(place.udp);
+    config.tcp_port = place.ice_tcp;
+    // A socket at one address has no other to offer.
+    let announce = announce(settings);
+    if place.udp.ip().is_unspecified() || !announce.fixed.is_empty() {
+        config.external_ips = announce.addresses().await?;
+    }
     config.loopback_candidate = settings.rtc.enable_loopback_candidate;
+    adjust_shards(&mut config.net.shard, settings);
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    config.hub.node_id = node_id(host.trim(), tcp.port());
+    config.hub.node_id = node_id(host.trim(), place.http);
     adjust(&mut config.hub, settings);
     Ok(Sfu::start(config)?)
+}
+
+fn announce(settings: &MediaConfig) -> Announce {
+    let rtc = &settings.rtc;
+    Announce {
+        fixed: addresses(&rtc.node_ip.0),
+        interfaces: rtc.interfaces.includes.clone(),
+        not_interfaces: rtc.interfaces.excludes.clone(),
+        networks: rtc.ips.includes.clone(),
+        not_networks: rtc.ips.excludes.clone(),
+        external: rtc.use_external_ip,
+        external_only: rtc.external_ip_only,
+        internal_too: rtc.advertise_internal_ip,
+        stun_servers: rtc.stun_servers.clone(),
+    }
+}
+
+/// Takes over what the configuration says about streams.
+fn adjust_shards(shard: &mut ShardConfig, settings: &MediaConfig) {
+    let ring = |n: u32| usize::try_from(n.clamp(MIN_RING, MAX_RING).next_power_of_two()).unwrap_or(512);
+    if settings.rtc.packet_buffer_size_video > 0 {
+        shard.video_ring = ring(settings.rtc.packet_buffer_size_video);
+    }
+    if settings.rtc.packet_buffer_size_audio > 0 {
+        shard.audio_ring = ring(settings.rtc.packet_buffer_size_audio);
+    }
+    if let Some(least) = settings.rtc.pli_throttle.shortest() {
+        shard.key_frame_interval = least;
+        shard.key_frame_retry = shard.key_frame_retry.max(least);
+    }
+    shard.active_level = active_level(settings);
+    shard.audio_interval = Duration::from_millis(settings.audio.update_interval.clamp(50, 60_000).into());
+}
+
+fn active_level(settings: &MediaConfig) -> u8 {
+    u8::try_from(settings.audio.active_level).map_or(127, |n| n.min(127))
 }
 
 /// Takes over what the configuration says about rooms and their limits.
 fn adjust(hub: &mut HubConfig, settings: &MediaConfig) {
     let limit = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
-    hub.limits.metadata = limit(settings.limit.max_metadata_size);
+    let old = &settings.room;
+    hub.limits.metadata = limit(old.max_metadata_size.unwrap_or(settings.limit.max_metadata_size));
+    hub.limits.tracks = usize::try_from(settings.limit.num_tracks.max(0)).unwrap_or(usize::MAX);
+    hub.limits.bytes_per_second = settings.limit.bytes_per_sec;
     hub.limits.attributes = limit(settings.limit.max_attributes_size);
     hub.data_blobs = settings.enable_participant_data_blob;
     hub.limits.data_blob_key = limit(settings.limit.max_data_blob_key_length);
     hub.limits.data_blobs = limit(settings.limit.max_data_blobs_size);
     hub.limits.subscriptions_video = limit(settings.limit.subscription_limit_video);
     hub.limits.subscriptions_audio = limit(settings.limit.subscription_limit_audio);
-    hub.limits.room_name = limit(settings.limit.max_room_name_length);
-    hub.limits.identity = limit(settings.limit.max_participant_identity_length);
+    hub.limits.room_name = limit(old.max_room_name_length.unwrap_or(settings.limit.max_room_name_length));
+    let identity = settings.limit.max_participant_identity_length;
+    hub.limits.identity = limit(old.max_participant_identity_length.unwrap_or(identity));
     hub.limits.participant_name = limit(settings.limit.max_participant_name_length);
     hub.timeouts.empty = Duration::from_secs(settings.room.empty_timeout.into());
     hub.timeouts.departure = Duration::from_secs(settings.room.departure_timeout.into());
@@ -86,6 +160,11 @@ fn adjust(hub: &mut HubConfig, settings: &MediaConfig) {
     hub.room_presets.clone_from(&settings.room.room_configurations.0);
     hub.region.clone_from(&settings.region);
     hub.ice_servers = ice_servers(settings);
+    hub.allow_pause = settings.rtc.congestion_control.allow_pause;
+    hub.active_level = active_level(settings);
+    if let Some(delay) = settings.video.dynacast_pause_delay.0 {
+        hub.timeouts.dynacast_pause = delay;
+    }
     hub.data_tracks = settings.enable_data_tracks;
     hub.codec_regression_threshold = limit(settings.video.codec_regression_threshold);
     hub.update_batch_bytes = limit(settings.room.update_batch_target_size);
@@ -121,6 +200,7 @@ pub fn http_limits(limit: &MediaLimits) -> HttpLimits {
     HttpLimits {
         body: size(limit.max_api_request_body_size),
         agent_message: size(limit.agent_signal_message_size_limit),
+        signal_message: size(limit.signal_message_size_limit),
     }
 }
 
@@ -191,6 +271,27 @@ mod tests {
         let mut hub = fresh.clone();
         adjust(&mut hub, &settings);
         assert_eq!(hub, fresh, "the defaults of both are the same");
+        let mut shard = ShardConfig::default();
+        adjust_shards(&mut shard, &settings);
+        assert_eq!(format!("{shard:?}"), format!("{:?}", ShardConfig::default()));
+        settings.rtc.packet_buffer_size_video = 600;
+        settings.rtc.packet_buffer_size_audio = u32::MAX;
+        settings.rtc.pli_throttle.low_quality.0 = Some(Duration::from_secs(3));
+        settings.audio.update_interval = 200;
+        settings.audio.active_level = 500;
+        adjust_shards(&mut shard, &settings);
+        assert_eq!((shard.video_ring, shard.audio_ring), (1024, 8192));
+        assert_eq!((shard.key_frame_interval.as_secs(), shard.key_frame_retry.as_secs()), (3, 3));
+        assert_eq!((shard.audio_interval.as_millis(), shard.active_level), (200, 127));
+        settings.limit.num_tracks = 7;
+        settings.limit.bytes_per_sec = 9;
+        settings.rtc.congestion_control.allow_pause = true;
+        settings.room.max_room_name_length = Some(5);
+        settings.video.dynacast_pause_delay.0 = Some(Duration::from_secs(60));
+        adjust(&mut hub, &settings);
+        assert_eq!((hub.limits.tracks, hub.limits.bytes_per_second, hub.limits.room_name), (7, 9, 5));
+        assert!(hub.allow_pause && hub.timeouts.dynacast_pause.as_secs() == 60);
+        assert_eq!(hub.active_level, 127);
 
         settings.enable_data_tracks = false;
         settings.video.codec_regression_threshold = 0;

@@ -1,15 +1,18 @@
 //! `bedrud livekit`: the media server without the platform, run the way `livekit-server` is.
 
-use super::edge::Edge;
+use super::edge::{Edge, Farewell};
+use super::media::Place;
 use super::webhooks::{self, Outbox};
 use super::{files, health, listen, media, metrics, router};
 use crate::auth::media_token::ApiKeys;
 use crate::config::Server;
-use crate::config::media::MediaConfig;
+use crate::config::media::{Http, MediaConfig};
 use crate::livekit::LiveKit;
 use crate::metrics::Metrics;
+use axum::Router;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
 /// Key and secret of `--dev`.
 pub const DEV_KEYS: (&str, &str) = ("devkey", "secret");
@@ -47,7 +50,7 @@ impl Ports {
         Self {
             http,
             ice_tcp: settings.rtc.tcp_port.filter(|p| *p != http),
-            udp: settings.rtc.udp_port.0.unwrap_or(http),
+            udp: media::udp_port(settings, http),
             listen: bind_ips(settings),
         }
     }
@@ -65,7 +68,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let keys = keys(&mut settings)?;
     files::raise_limit();
-    let edge = Edge::new(&Server::default())?;
+    let edge = Edge::new(&listener(&settings.http))?;
     let hooks = match webhooks::of_media(&settings, &keys)? {
         Some(settings) => Some((settings, Outbox::open(data).await?)),
         None => None,
@@ -86,7 +89,18 @@ pub async fn run(
             Err(error) => return Err(error),
         }
     }
-    let sfu = media::start(&settings, SocketAddr::new(media_ip(&ips), port))?;
+    let media_ip = media_ip(settings.development, &ips);
+    let ice_tcp = settings.rtc.tcp_port.filter(|p| *p != port);
+    let place = Place {
+        http: port,
+        udp: SocketAddr::new(media_ip, media::udp_port(&settings, port)),
+        // Clients elsewhere do not reach a main port on loopback.
+        ice_tcp: ice_tcp.or((media_ip.is_loopback() || !ips.iter().all(IpAddr::is_loopback)).then_some(port)),
+    };
+    if place.ice_tcp.is_none() {
+        tracing::warn!("no ICE over TCP: the main port listens on loopback only (set rtc.tcp_port)");
+    }
+    let sfu = media::start(&settings, place).await?;
     let figures = Metrics::new(sfu.clone(), settings.prometheus.rooms as usize);
     let hooks = match hooks {
         Some((settings, outbox)) => {
@@ -97,11 +111,11 @@ pub async fn run(
         None => None,
     };
     metrics::serve_media(&edge, &settings, &ips, &figures)?;
-    if let Some(tcp_port) = settings.rtc.tcp_port.filter(|p| *p != port) {
-        for ip in &ips {
-            listeners.push(listen::bind(SocketAddr::new(*ip, tcp_port))?);
-        }
-    }
+    // Nothing but ICE is spoken there: HTTP stays where bind_addresses wants it.
+    let ice_listener = match ice_tcp {
+        Some(tcp_port) => Some(listen::bind(SocketAddr::new(media_ip, tcp_port))?),
+        None => None,
+    };
 
     let livekit = LiveKit::new(sfu.clone(), keys, media::http_limits(&settings.limit), edge.shutdown.guard());
     figures.watch_agents(livekit.agent_figures());
@@ -117,13 +131,38 @@ pub async fn run(
         edge.serve(listener, routes.clone(), Some(sfu.clone()), None)?;
     }
     drop(routes);
+    if let Some(listener) = ice_listener {
+        addresses.push(listener.local_addr()?);
+        edge.serve(listener, Router::new(), Some(sfu.clone()), None)?;
+    }
     ready(&addresses);
-    let ended = edge.run_until_signal(sfu, None).await;
+    let ended = edge.run_until_signal(sfu, farewell(&settings)).await;
     if let Some((hooks, outbox)) = hooks {
         hooks.stop(webhooks::GRACE).await;
         outbox.store.close().await;
     }
     ended
+}
+
+/// In development nobody wants to wait.
+fn farewell(settings: &MediaConfig) -> Option<Farewell> {
+    let limit = (settings.drain_timeout > 0).then(|| Duration::from_secs(settings.drain_timeout.into()));
+    (!settings.development || limit.is_some()).then_some(Farewell { limit })
+}
+
+/// The HTTP listener.
+fn listener(http: &Http) -> Server {
+    let mut server = Server {
+        trusted_proxies: http.trusted_proxies.clone(),
+        proxy_header: http.proxy_header.clone(),
+        read_timeout: http.read_timeout.into(),
+        write_timeout: http.write_timeout.into(),
+        ..Server::default()
+    };
+    server.limits.header_bytes = http.max_header_size;
+    server.limits.connections = http.max_connections;
+    server.limits.connections_per_address = http.max_connections_per_address;
+    server
 }
 
 /// Addresses to listen on: those of the configuration, loopback in development mode, else all.
@@ -140,11 +179,12 @@ fn bind_ips(settings: &MediaConfig) -> Vec<IpAddr> {
     }
 }
 
-/// There is one media socket: at the only address, at IPv4 loopback for loopback addresses, else at all.
-fn media_ip(ips: &[IpAddr]) -> IpAddr {
+/// There is one media socket, at all addresses: those of the configuration are for HTTP, behind a proxy for instance. In
+/// development it is at the only address, at IPv4 loopback for loopback addresses.
+fn media_ip(development: bool, ips: &[IpAddr]) -> IpAddr {
     match ips {
-        [ip] => *ip,
-        _ if ips.iter().all(IpAddr::is_loopback) => Ipv4Addr::LOCALHOST.into(),
+        [ip] if development => *ip,
+        _ if development && ips.iter().all(IpAddr::is_loopback) => Ipv4Addr::LOCALHOST.into(),
         _ => Ipv6Addr::UNSPECIFIED.into(),
     }
 }
@@ -163,8 +203,10 @@ mod tests {
         assert_eq!(ips(false, &[""]), [IpAddr::from(Ipv6Addr::UNSPECIFIED)]);
         assert!(ips(true, &[]).iter().all(IpAddr::is_loopback));
         let one = ips(true, &["192.0.2.1"]);
-        assert_eq!(media_ip(&one), one[0]);
-        assert_eq!(media_ip(&ips(true, &[])), IpAddr::from(Ipv4Addr::LOCALHOST));
-        assert!(media_ip(&ips(false, &["192.0.2.1", "192.0.2.2"])).is_unspecified());
+        assert_eq!(media_ip(true, &one), one[0]);
+        assert_eq!(media_ip(true, &ips(true, &[])), IpAddr::from(Ipv4Addr::LOCALHOST));
+        for list in [&["192.0.2.1"][..], &["127.0.0.1"], &["192.0.2.1", "192.0.2.2"], &[]] {
+            assert!(media_ip(false, &ips(false, list)).is_unspecified(), "media is for everybody: {list:?}");
+        }
     }
 }

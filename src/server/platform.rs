@@ -3,6 +3,7 @@
 use super::data_dir::DataDir;
 use super::edge::Edge;
 use super::health::{Probe, unix_seconds};
+use super::media::Place;
 use super::{
     clock, files, health, http, listen, media, metrics, presence, router, secrets, settings, tls, webhooks,
 };
@@ -78,7 +79,7 @@ pub async fn run(mut config: Config, ready: impl FnOnce(&Started)) -> anyhow::Re
     let store = Store::open(database).await.context(
         "cannot open the database (see database.* in the configuration, and the rights of the data folder)",
     )?;
-    let sfu = media::start(&media_settings, address)?;
+    let sfu = media::start(&media_settings, Place::beside(&media_settings, address)).await?;
     let platform = platform(&config, store, &sfu)?;
     let app = AppState::new(platform)?;
     live::reset(app.platform()).await?;

@@ -56,9 +56,15 @@ impl Server {
 
     /// `bedrud livekit --dev` on loopback.
     pub(crate) fn livekit() -> Self {
+        Self::livekit_with(&[])
+    }
+
+    /// The media server alone, with further arguments.
+    pub(crate) fn livekit_with(extra: &[&str]) -> Self {
         let port = free_port();
         let text = port.to_string();
-        let args = ["--json", "livekit", "--dev", "--bind", "127.0.0.1", "--port", &text];
+        let mut args = vec!["--json", "livekit", "--dev", "--bind", "127.0.0.1", "--port", &text];
+        args.extend(extra);
         let mut server = Self::spawn(&mut bedrud(&args), port);
         server.announced();
         server
@@ -166,11 +172,21 @@ impl Server {
         (status, body)
     }
 
-    /// Sends a signal and waits for the end.
-    pub(crate) fn end(mut self, signal: &str) -> ExitStatus {
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Waits for the end.
+    pub(crate) fn ended(mut self) -> ExitStatus {
         self.child.wait().unwrap()
+    }
+
+    /// Sends a signal and waits for the end.
+    pub(crate) fn end(self, signal: &str) -> ExitStatus {
+        self.signal(signal);
+        self.ended()
     }
 }
 

@@ -12,7 +12,7 @@ use livekit_protocol::{
 use prost::Message as _;
 use std::io::Read as _;
 
-/// Largest signalling message, bytes, before and after inflation.
+/// Largest signalling message unless the embedder says otherwise, bytes.
 pub const MAX_SIGNAL_MESSAGE: usize = 2 * 1024 * 1024;
 /// Largest join request, bytes, before and after inflation.
 pub const MAX_JOIN_REQUEST: usize = 1024 * 1024;
@@ -39,7 +39,7 @@ pub enum Frame {
 /// A frame that is not a signalling message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignalCodecError {
-    /// Over [`MAX_SIGNAL_MESSAGE`].
+    /// Over the limit.
     #[error("signalling message of {0} bytes exceeds the limit")]
     TooLarge(usize),
     /// Small as it is, it would take much memory.
@@ -58,7 +58,19 @@ pub enum SignalCodecError {
 /// # Errors
 /// When it is too large, has too many parts, or is not a `SignalRequest`; the socket (not the session) should end then.
 pub fn decode_request(format: Format, payload: &[u8]) -> Result<SignalRequest, SignalCodecError> {
-    if payload.len() > MAX_SIGNAL_MESSAGE {
+    decode_request_within(format, payload, MAX_SIGNAL_MESSAGE)
+}
+
+/// As [`decode_request`], with another limit.
+///
+/// # Errors
+/// As [`decode_request`].
+pub fn decode_request_within(
+    format: Format,
+    payload: &[u8],
+    max: usize,
+) -> Result<SignalRequest, SignalCodecError> {
+    if payload.len() > max {
         return Err(SignalCodecError::TooLarge(payload.len()));
     }
     let parts = match format {
@@ -185,6 +197,10 @@ mod tests {
         // Field 1, length 2^30, nothing behind.
         assert!(decode_request(Format::Protobuf, &[0x0a, 0x80, 0x80, 0x80, 0x80, 0x04]).is_err());
         assert!(decode_request(Format::Json, b"{").is_err());
+        let small = br#"{"ping":"7"}"#;
+        assert!(decode_request_within(Format::Json, small, small.len()).is_ok());
+        let over = decode_request_within(Format::Json, small, small.len() - 1);
+        assert!(matches!(over, Err(SignalCodecError::TooLarge(_))));
     }
 
     #[test]

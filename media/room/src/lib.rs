@@ -28,7 +28,7 @@ mod user_agent;
 
 pub use codec::{
     Format, Frame, MAX_JOIN_REQUEST, MAX_SIGNAL_MESSAGE, SignalCodecError, decode_join_request,
-    decode_request, encode_response,
+    decode_request, decode_request_within, encode_response,
 };
 pub use config::{HubConfig, Limits, Timeouts};
 pub use grants::{Claims, VideoGrant};

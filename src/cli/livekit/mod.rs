@@ -47,12 +47,55 @@ pub struct LiveKitArgs {
     /// Region told to clients. Also: LIVEKIT_REGION.
     #[arg(long, global = true, value_name = "NAME")]
     region: Option<String>,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
     /// Folder for the outbox of webhooks, which is all that is ever written. Also: BEDRUD_DATA. Default: ./data
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Something else than running it.
     #[command(subcommand)]
     command: Option<LiveKitCommand>,
+}
+
+/// Flags of livekit-server that mean nothing here, accepted so that existing commands start.
+#[derive(Debug, Args)]
+struct Elsewhere {
+    #[arg(long, global = true, hide = true, value_name = "HOST")]
+    redis_host: Option<String>,
+    #[arg(long, global = true, hide = true, value_name = "PASSWORD")]
+    redis_password: Option<String>,
+    #[arg(long, global = true, hide = true, value_name = "FILE")]
+    turn_cert: Option<PathBuf>,
+    #[arg(long, global = true, hide = true, value_name = "FILE")]
+    turn_key: Option<PathBuf>,
+    #[arg(long, global = true, hide = true, value_name = "FILE")]
+    cpuprofile: Option<PathBuf>,
+    #[arg(long, global = true, hide = true, value_name = "FILE")]
+    memprofile: Option<PathBuf>,
+    #[arg(long, global = true, hide = true)]
+    disable_strict_config: bool,
+}
+
+impl Elsewhere {
+    /// Those that were given, with why they have no effect.
+    fn given(&self) -> Vec<(&'static str, &'static str)> {
+        let one_node = "there is one node and nothing to share";
+        let no_turn = "there is no TURN server here, name others in rtc.turn_servers";
+        let no_profile = "profiles are not written";
+        let strict = "keys that livekit-server does not know are refused all the same";
+        [
+            ("--redis-host", self.redis_host.is_some(), one_node),
+            ("--redis-password", self.redis_password.is_some(), one_node),
+            ("--turn-cert", self.turn_cert.is_some(), no_turn),
+            ("--turn-key", self.turn_key.is_some(), no_turn),
+            ("--cpuprofile", self.cpuprofile.is_some(), no_profile),
+            ("--memprofile", self.memprofile.is_some(), no_profile),
+            ("--disable-strict-config", self.disable_strict_config, strict),
+        ]
+        .into_iter()
+        .filter_map(|(flag, given, why)| given.then_some((flag, why)))
+        .collect()
+    }
 }
 
 /// What can be asked instead of running the server. All read the same configuration and flags.
@@ -93,6 +136,9 @@ pub(super) fn run(args: &LiveKitArgs, context: &Context) -> anyhow::Result<()> {
     let logger = logger(&settings)?;
     observe::init(&logger, env(observe::FILTER_VARIABLE).as_deref())?;
     crate::server::media::warn_inert(&name, &loaded.inert);
+    for (flag, why) in args.elsewhere.given() {
+        tracing::warn!(flag, "flag without effect: {why}");
+    }
     let json = context.json;
     let banner = banner(&settings);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

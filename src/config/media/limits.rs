@@ -18,8 +18,8 @@ section! {
         max_attributes_size: u32 = 65_536, "max_attributes_size", env [];
         /// Body of a server API call, bytes.
         max_api_request_body_size: u32 = 10_485_760, "max_api_request_body_size", env [];
-        /// Read over.
-        signal_message_size_limit: Unread = Unread, "signal_message_size_limit", env [], inert;
+        /// Signalling message of a client, bytes.
+        signal_message_size_limit: u32 = 2_097_152, "signal_message_size_limit", env [];
         /// Message of an agent worker, bytes.
         agent_signal_message_size_limit: u32 = 2_097_152, "agent_signal_message_size_limit", env [];
         /// Signalling messages per second a client may send in the long run. Not in livekit-server.
@@ -32,10 +32,10 @@ section! {
         max_data_blobs_size: u32 = 64_000, "max_data_blobs_size", env [];
         /// Read over.
         max_data_track_custom_encoding_length: Unread = Unread, "max_data_track_custom_encoding_length", env [], inert;
-        /// Read over.
-        num_tracks: Unread = Unread, "num_tracks", env [], inert;
-        /// Read over.
-        bytes_per_sec: Unread = Unread, "bytes_per_sec", env [], inert;
+        /// Tracks published and subscribed on this server; joins beyond are refused. Negative: no limit.
+        num_tracks: i64 = 0, "num_tracks", env [];
+        /// Media in both directions, bytes per second; joins beyond are refused.
+        bytes_per_sec: u64 = 0, "bytes_per_sec", env [];
         /// Video tracks one participant may receive at a time.
         subscription_limit_video: u32 = 0, "subscription_limit_video", env [];
         /// Audio tracks one participant may receive at a time.

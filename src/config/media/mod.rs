@@ -3,18 +3,24 @@
 //! Keys that Bedrud's media server knows apply; the other keys of the reference server are read over, and named in
 //! the log; keys that do not exist there either are refused.
 
+mod addresses;
+mod audio;
 mod codecs;
+mod http;
 mod limits;
 mod port;
 mod room;
 mod rtc;
 mod turn;
 
+pub use addresses::{Addresses, Pick};
+pub use audio::Audio;
 pub use codecs::Codecs;
+pub use http::Http;
 pub use limits::MediaLimits;
 pub use port::FirstPort;
 pub use room::{RoomDefaults, Video};
-pub use rtc::Rtc;
+pub use rtc::{CongestionControl, PliThrottle, Rtc};
 pub use turn::{TurnServer, TurnServers};
 
 use super::problem::{Problem, Problems};
@@ -23,6 +29,7 @@ use super::setting::section;
 use super::value::{SecretMap, Unread};
 use super::webhook::Webhook;
 use super::{Loaded, load};
+use crate::server::client_ip::Network;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -60,8 +67,8 @@ section! {
         webhook: Webhook = Webhook::default(), "webhook", env [];
         /// Read over.
         turn: Unread = Unread, "turn", env [], inert;
-        /// Read over.
-        audio: Unread = Unread, "audio", env [], inert;
+        /// Who counts as speaking.
+        audio: Audio = Audio::default(), "audio", env [];
         /// Video.
         video: Video = Video::default(), "video", env [];
         /// Read over.
@@ -80,6 +87,11 @@ section! {
         node_stats: Unread = Unread, "node_stats", env [], inert;
         /// Read over.
         api: Unread = Unread, "api", env [], inert;
+        /// The HTTP listener. Not in livekit-server.
+        http: Http = Http::default(), "http", env [];
+        /// Seconds after the first SIGTERM that open rooms may go on, while no new ones open. 0: until the last
+        /// participant has left. Not in livekit-server.
+        drain_timeout: u32 = 0, "drain_timeout", env [];
         /// Figures for Prometheus.
         prometheus: Prometheus = Prometheus::default(), "prometheus", env [];
         /// Old place of prometheus.port.
@@ -107,6 +119,16 @@ section! {
         /// Read over.
         sample: Unread = Unread, "sample", env [], inert;
         /// Read over.
+        sample_initial: Unread = Unread, "sample_initial", env [], inert;
+        /// Read over.
+        sample_interval: Unread = Unread, "sample_interval", env [], inert;
+        /// Read over.
+        item_sample_seconds: Unread = Unread, "item_sample_seconds", env [], inert;
+        /// Read over.
+        item_sample_initial: Unread = Unread, "item_sample_initial", env [], inert;
+        /// Read over.
+        item_sample_interval: Unread = Unread, "item_sample_interval", env [], inert;
+        /// Read over.
         component_levels: Unread = Unread, "component_levels", env [], inert;
         /// Read over.
         pion_level: Unread = Unread, "pion_level", env [], inert;
@@ -126,10 +148,20 @@ pub fn read(
     let loaded = load::read::<MediaConfig>(&load::Sources { file, env, env_prefix, flags })?;
     let mut problems = Vec::new();
     let addresses =
-        [("rtc.node_ip", &loaded.config.rtc.node_ip), ("bind_addresses", &loaded.config.bind_addresses)];
+        [("rtc.node_ip", &loaded.config.rtc.node_ip.0), ("bind_addresses", &loaded.config.bind_addresses)];
     for (key, list) in addresses {
         if list.iter().any(|ip| !ip.is_empty() && ip.parse::<IpAddr>().is_err()) {
             problems.push(Problem::whole(key, "must be IP addresses", "use addresses, not names"));
+        }
+    }
+    let networks = [
+        ("rtc.ips.includes", &loaded.config.rtc.ips.includes),
+        ("rtc.ips.excludes", &loaded.config.rtc.ips.excludes),
+        ("http.trusted_proxies", &loaded.config.http.trusted_proxies),
+    ];
+    for (key, list) in networks {
+        if list.iter().any(|network| Network::parse(network).is_none()) {
+            problems.push(Problem::whole(key, "must be addresses or networks", "e.g. 10.0.0.0/8"));
         }
     }
     for url in &loaded.config.webhook.urls {

@@ -3,7 +3,7 @@
 use crate::config::node::{Node, Value};
 use crate::config::setting::Scalar;
 
-/// A port, or the first of a range `a-b`.
+/// A port, or the first of a range `a-b` or `{start: a, end: b}`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FirstPort(pub Option<u16>);
 
@@ -11,6 +11,14 @@ impl Scalar for FirstPort {
     fn set_node(&mut self, node: &Node) -> Result<(), String> {
         match &node.value {
             Value::Text(text) => self.set_text(text),
+            Value::Map(entries) => {
+                let start = entries.iter().find(|(key, ..)| key == "start");
+                let Some((_, _, start)) = start else { return Err("start is needed".to_owned()) };
+                if let Some((other, ..)) = entries.iter().find(|(key, ..)| key != "start" && key != "end") {
+                    return Err(format!("{other}: must be start or end"));
+                }
+                self.0.set_node(start)
+            }
             _ => self.0.set_node(node),
         }
     }

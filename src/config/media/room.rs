@@ -4,6 +4,7 @@ use super::Codecs;
 use crate::config::room_presets::RoomConfigurations;
 use crate::config::setting::section;
 use crate::config::value::Unread;
+use crate::config::webhook::Span;
 
 section! {
     /// Rooms.
@@ -34,8 +35,12 @@ section! {
         update_batch_target_size: u32 = 131_072, "update_batch_target_size", env [];
         /// Named room settings for `room_preset` and `roomPreset`.
         room_configurations: RoomConfigurations = RoomConfigurations::default(), "room_configurations", env [];
-        /// Read over: set limit.max_metadata_size.
-        max_metadata_size: Unread = Unread, "max_metadata_size", env [], inert;
+        /// Old place of limit.max_metadata_size.
+        max_metadata_size: Option<u32> = None, "max_metadata_size", env [];
+        /// Old place of limit.max_room_name_length.
+        max_room_name_length: Option<u32> = None, "max_room_name_length", env [];
+        /// Old place of limit.max_participant_identity_length.
+        max_participant_identity_length: Option<u32> = None, "max_participant_identity_length", env [];
     }
 }
 
@@ -45,8 +50,8 @@ section! {
         /// In rooms with fewer participants a backup codec replaces the preferred one for everybody as soon as one
         /// subscriber needs it; in larger ones both are sent. 0: it replaces it in every room.
         codec_regression_threshold: u32 = 5, "codec_regression_threshold", env [];
-        /// Read over.
-        dynacast_pause_delay: Unread = Unread, "dynacast_pause_delay", env [], inert;
+        /// A publisher may stop sending what nobody has watched for this long. Default: 5s.
+        dynacast_pause_delay: Span = Span::default(), "dynacast_pause_delay", env [];
         /// Read over.
         stream_tracker_manager: Unread = Unread, "stream_tracker_manager", env [], inert;
     }

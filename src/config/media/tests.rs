@@ -43,8 +43,9 @@ turn:
     assert_eq!(config.rtc.tcp_port, Some(7881));
     assert_eq!(config.rtc.turn_servers.0[0].url, "turns:turn.example.org:443?transport=tcp");
     assert_eq!(config.room.enabled_codecs.0, [Codec::Opus, Codec::Vp8]);
-    assert!(!config.room.auto_create);
-    assert!(["redis", "turn", "rtc.use_external_ip"].iter().all(|k| loaded.inert.contains(&(*k).to_owned())));
+    assert!(!config.room.auto_create && config.rtc.use_external_ip);
+    assert_eq!(config.rtc.port_range_start, Some(50000));
+    assert!(["redis", "turn", "rtc.port_range_end"].iter().all(|k| loaded.inert.contains(&(*k).to_owned())));
 }
 
 #[test]
@@ -59,7 +60,7 @@ fn environment_names_follow_the_keys() {
     assert_eq!(config.keys.0.len(), 2);
     assert_eq!(config.rtc.tcp_port, Some(7999));
     assert_eq!(config.rtc.udp_port.0, Some(7882));
-    assert_eq!(config.rtc.node_ip.len(), 2);
+    assert_eq!(config.rtc.node_ip.0.len(), 2);
 }
 
 #[test]
@@ -120,8 +121,47 @@ fn what_the_media_server_is_told_can_be_set() {
         (limit.agent_signal_message_size_limit, limit.signal_messages_per_second, limit.signal_message_burst),
         (100, 7, 9)
     );
-    assert_eq!(loaded.inert, ["video.dynacast_pause_delay"]);
+    assert_eq!(config.video.dynacast_pause_delay.0, Some(std::time::Duration::from_secs(5)));
+    assert!(loaded.inert.is_empty());
     let defaults = parse("", &[]).unwrap().config;
     assert!(defaults.enable_data_tracks);
     assert_eq!((defaults.limit.signal_messages_per_second, defaults.limit.signal_message_burst), (200, 2000));
+}
+
+#[test]
+fn forms_that_the_reference_server_takes_are_read() {
+    let text = "rtc:\n  udp_port: {start: 7882, end: 7892}\n  node_ip: {ipv4: 192.0.2.7, ipv6: \"2001:db8::7\"}\n  \
+                interfaces: {includes: [eth0]}\n  ips: {excludes: [10.0.0.0/8]}\n  use_stun_port_as_ice: true\n  \
+                pli_throttle: {low_quality: 2s, mid_quality: 1s}\n  congestion_control: {allow_pause: true, probe_mode: padding}\n\
+                room: {max_room_name_length: 10, max_participant_identity_length: 11, max_metadata_size: 12}\n\
+                logging: {sample_initial: 1, item_sample_seconds: 2}\n\
+                audio: {active_level: 40, update_interval: 200}\n\
+                limit: {num_tracks: -1, bytes_per_sec: 1000000000, signal_message_size_limit: 100}\n";
+    let loaded = parse(text, &[]).unwrap();
+    let config = &loaded.config;
+    assert_eq!(config.rtc.udp_port.0, Some(7882));
+    assert_eq!(config.rtc.node_ip.0, ["192.0.2.7", "2001:db8::7"]);
+    assert_eq!((config.rtc.interfaces.includes.len(), config.rtc.ips.excludes.len()), (1, 1));
+    assert_eq!(config.rtc.pli_throttle.shortest(), Some(std::time::Duration::from_secs(1)));
+    assert!(config.rtc.congestion_control.allow_pause);
+    assert_eq!(config.room.max_room_name_length, Some(10));
+    assert_eq!((config.audio.active_level, config.audio.update_interval), (40, 200));
+    assert_eq!((config.limit.num_tracks, config.limit.bytes_per_sec), (-1, 1_000_000_000));
+    assert_eq!(
+        loaded.inert,
+        [
+            "logging.sample_initial",
+            "logging.item_sample_seconds",
+            "rtc.use_stun_port_as_ice",
+            "rtc.congestion_control.probe_mode",
+        ]
+    );
+    for (text, key) in [
+        ("rtc: {udp_port: {end: 1}}\n", "rtc.udp_port: start is needed"),
+        ("rtc: {node_ip: {v5: 192.0.2.1}}\n", "v5: must be ipv4 or ipv6"),
+        ("rtc: {ips: {includes: [eth0]}}\n", "rtc.ips.includes: must be addresses or networks"),
+    ] {
+        let error = parse(text, &[]).unwrap_err();
+        assert!(error.contains(key), "{error}");
+    }
 }

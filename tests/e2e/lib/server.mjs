@@ -71,6 +71,8 @@ class Server {
   async stop() {
     if (this.child.exitCode === null && this.child.signalCode === null) {
       this.child.kill('SIGTERM');
+      // The first signal waits for whoever is still there, the second does not.
+      if (this.name === 'livekit-with') setTimeout(() => this.child.kill('SIGTERM'), 300);
       const result = await Promise.race([this.exited, sleep(10_000).then(() => null)]);
       if (!result) {
         this.child.kill('SIGKILL');
