@@ -95,8 +95,8 @@ async fn connect(
         }
     };
     let max = livekit.0.limits.signal_message;
-    let mut response = bounded(upgrade, max)
-        .on_upgrade(move |web_socket| socket::run(web_socket, session, livekit));
+    let mut response =
+        bounded(upgrade, max).on_upgrade(move |web_socket| socket::run(web_socket, session, livekit));
     response.extensions_mut().insert(Joined { protocol });
     response
 }

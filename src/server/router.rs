@@ -41,7 +41,9 @@ pub fn platform(
 /// The media server alone.
 /// `alive` is what load balancers and SDK tests ask of the root.
 pub fn media_only(media: Router, alive: MethodRouter) -> Router {
-    media_routes(media, alive.clone()).route("/", alive.layer(livekit::cors())).layer(CatchPanicLayer::custom(panicked))
+    media_routes(media, alive.clone())
+        .route("/", alive.layer(livekit::cors()))
+        .layer(CatchPanicLayer::custom(panicked))
 }
 
 /// Web SDKs ask the root too, from any page, when the browser says that the network is back, and reconnect at once if

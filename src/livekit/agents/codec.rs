@@ -5,7 +5,6 @@ use bedrud_media::Format;
 use livekit_protocol::{ServerMessage, WorkerMessage};
 use prost::Message as _;
 
-
 /// Reads a message.
 ///
 /// # Errors
