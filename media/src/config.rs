@@ -25,6 +25,8 @@ pub struct SfuConfig {
     /// Messages that may wait for one signalling client; one more and it is cut off. A join into a large room causes some
     /// for every track before the client can read the first.
     pub session_queue: usize,
+    /// Bytes that may wait for one signalling client; with more it is cut off.
+    pub session_bytes: usize,
     /// Requests of all sessions and callers that may wait for the control plane.
     pub request_queue: usize,
     /// Events that may wait for the slowest subscriber before it misses some.
@@ -42,6 +44,7 @@ impl Default for SfuConfig {
             certificate: None,
             hub: HubConfig::new(Vec::new(), Vec::new(), ""),
             session_queue: 8192,
+            session_bytes: 4 << 20,
             request_queue: 4096,
             event_queue: 8192,
         }

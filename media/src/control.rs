@@ -1,5 +1,6 @@
 //! The control thread: owns the hub, and carries its outputs to sessions, shards and callers.
 
+use crate::outbox::Outbox;
 use crate::session::SessionOutput;
 use crate::stats::{SfuMetrics, SfuStats};
 use bedrud_net::MediaNet;
@@ -12,7 +13,6 @@ use livekit_protocol::SignalRequest;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// Inputs handled before the outputs are carried out and other queues are looked at.
@@ -24,7 +24,7 @@ pub(crate) enum Request {
     Join {
         conn: ConnId,
         params: Box<JoinParams>,
-        outputs: mpsc::Sender<SessionOutput>,
+        outputs: Outbox,
         reply: oneshot::Sender<Result<(), JoinError>>,
     },
     Validate {
@@ -91,7 +91,7 @@ pub(crate) struct Queues {
 }
 
 struct Conn {
-    outputs: mpsc::Sender<SessionOutput>,
+    outputs: Outbox,
     /// Set until the join is decided.
     reply: Option<oneshot::Sender<Result<(), JoinError>>>,
     received: u64,
@@ -317,7 +317,7 @@ impl Control {
             Output::CloseSignal { conn, clean } => {
                 if let Some(gone) = self.conns.remove(&conn) {
                     // A full queue says the same by its end.
-                    let _ = gone.outputs.try_send(SessionOutput::Close { clean });
+                    let _ = gone.outputs.send(SessionOutput::Close { clean });
                 }
             }
             Output::Refuse { conn, error } => {
@@ -359,7 +359,7 @@ impl Control {
         if let Some(reply) = known.reply.take() {
             let _ = reply.send(Ok(()));
         }
-        if let Err(TrySendError::Full(_)) = known.outputs.try_send(output) {
+        if known.outputs.send(output).is_err() {
             tracing::info!(session = conn.0, "a signalling client reads too slowly and is cut off");
             self.conns.remove(&conn);
             self.hub.handle(now, Input::SignalClosed { conn });

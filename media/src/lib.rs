@@ -9,6 +9,7 @@ mod config;
 mod control;
 mod error;
 mod events;
+mod outbox;
 mod session;
 mod sfu;
 mod stats;

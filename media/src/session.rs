@@ -2,6 +2,7 @@
 
 use crate::control::{Closing, Request};
 use crate::error::SessionClosed;
+use crate::outbox::Outputs;
 use bedrud_room::{Claims, ConnId, ServerMessage};
 use livekit_protocol::{RoomMovedResponse, SignalRequest};
 use std::sync::Arc;
@@ -35,7 +36,7 @@ pub struct Session {
     pub(crate) conn: ConnId,
     pub(crate) requests: mpsc::Sender<Request>,
     pub(crate) closing: mpsc::UnboundedSender<Closing>,
-    pub(crate) outputs: mpsc::Receiver<SessionOutput>,
+    pub(crate) outputs: Outputs,
     pub(crate) sent: AtomicU64,
     pub(crate) ended: bool,
 }

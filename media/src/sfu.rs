@@ -4,6 +4,7 @@ use crate::config::SfuConfig;
 use crate::control::{Control, Link, Request};
 use crate::error::StartError;
 use crate::events::EventReceiver;
+use crate::outbox::outbox;
 use crate::session::Session;
 use crate::stats::{SfuMetrics, SfuStats};
 use bedrud_net::{AdoptError, EventSink, MediaNet, candidate_ips};
@@ -36,6 +37,7 @@ struct Inner {
     control: Mutex<Option<JoinHandle<()>>>,
     next_conn: AtomicU64,
     session_queue: usize,
+    session_bytes: usize,
     udp_candidates: Vec<SocketAddr>,
     tcp_candidates: Vec<SocketAddr>,
     server: ServerInfo,
@@ -94,7 +96,8 @@ impl Sfu {
             stop,
             control: Mutex::new(Some(thread)),
             next_conn: AtomicU64::new(1),
-            session_queue: config.session_queue.max(1),
+            session_queue: config.session_queue,
+            session_bytes: config.session_bytes,
             udp_candidates,
             tcp_candidates,
             server,
@@ -109,7 +112,7 @@ impl Sfu {
     /// [`JoinError`] carries the HTTP status and the text that clients expect.
     pub async fn join(&self, params: JoinParams) -> Result<Session, JoinError> {
         let conn = ConnId(self.0.next_conn.fetch_add(1, Ordering::Relaxed));
-        let (sender, outputs) = mpsc::channel(self.0.session_queue);
+        let (sender, outputs) = outbox(self.0.session_queue, self.0.session_bytes);
         let (reply, decided) = oneshot::channel();
         let link = &self.0.link;
         let request = Request::Join { conn, params: Box::new(params), outputs: sender, reply };

@@ -13,13 +13,20 @@ use std::sync::{Arc, OnceLock};
 pub struct ServerMessage {
     response: SignalResponse,
     binary: OnceLock<Bytes>,
+    size: OnceLock<usize>,
 }
 
 impl ServerMessage {
     /// Wraps a message.
     #[must_use]
     pub fn new(response: SignalResponse) -> Self {
-        Self { response, binary: OnceLock::new() }
+        Self { response, binary: OnceLock::new(), size: OnceLock::new() }
+    }
+
+    /// Bytes of its protobuf form, counted once for all who get it.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        *self.size.get_or_init(|| self.response.encoded_len())
     }
 
     /// Payload of a WebSocket message, in the format the client last used (protobuf at first).

@@ -150,10 +150,10 @@ fn forms_that_the_reference_server_takes_are_read() {
     assert_eq!(
         loaded.inert,
         [
-            "logging.sample_initial",
-            "logging.item_sample_seconds",
             "rtc.use_stun_port_as_ice",
             "rtc.congestion_control.probe_mode",
+            "logging.sample_initial",
+            "logging.item_sample_seconds"
         ]
     );
     for (text, key) in [

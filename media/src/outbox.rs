@@ -1,0 +1,96 @@
+//! What waits for one signalling client, bounded in messages and in bytes.
+
+use crate::session::SessionOutput;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+/// The client reads too slowly.
+pub(crate) struct Full;
+
+/// The end of the control plane.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    sender: mpsc::Sender<SessionOutput>,
+    waiting: Arc<AtomicUsize>,
+    max_bytes: usize,
+}
+
+/// The end of the session.
+#[derive(Debug)]
+pub(crate) struct Outputs {
+    receiver: mpsc::Receiver<SessionOutput>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// A queue of at most this many messages. One message may exceed the bytes, the next one may not.
+pub(crate) fn outbox(max_messages: usize, max_bytes: usize) -> (Outbox, Outputs) {
+    let (sender, receiver) = mpsc::channel(max_messages.max(1));
+    let waiting = Arc::new(AtomicUsize::new(0));
+    (Outbox { sender, waiting: Arc::clone(&waiting), max_bytes }, Outputs { receiver, waiting })
+}
+
+fn size(output: &SessionOutput) -> usize {
+    match output {
+        SessionOutput::Message(message) => message.size(),
+        _ => 0,
+    }
+}
+
+impl Outbox {
+    /// Queues without waiting. What a session that is gone should have got is dropped.
+    pub(crate) fn send(&self, output: SessionOutput) -> Result<(), Full> {
+        if self.waiting.load(Ordering::Relaxed) > self.max_bytes {
+            return Err(Full);
+        }
+        let bytes = size(&output);
+        // Counted first: it may be taken out at once.
+        self.waiting.fetch_add(bytes, Ordering::Relaxed);
+        match self.sender.try_send(output) {
+            Ok(()) | Err(TrySendError::Closed(_)) => Ok(()),
+            Err(TrySendError::Full(_)) => Err(Full),
+        }
+    }
+}
+
+impl Outputs {
+    /// The next one; `None` when there is nothing more.
+    pub(crate) async fn recv(&mut self) -> Option<SessionOutput> {
+        let output = self.receiver.recv().await?;
+        self.waiting.fetch_sub(size(&output), Ordering::Relaxed);
+        Some(output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bedrud_room::ServerMessage;
+    use livekit_protocol::signal_response::Message;
+
+    fn message(bytes: usize) -> SessionOutput {
+        SessionOutput::Message(Arc::new(ServerMessage::from(Message::RefreshToken("x".repeat(bytes)))))
+    }
+
+    #[tokio::test]
+    async fn bytes_are_bounded_and_given_back() {
+        let (outbox, mut outputs) = outbox(100, 1000);
+        assert!(outbox.send(message(5000)).is_ok(), "one may be larger than all may be together");
+        assert!(outbox.send(message(1)).is_err());
+        assert!(outputs.recv().await.is_some());
+        assert!(outbox.send(message(600)).is_ok());
+        assert!(outbox.send(message(600)).is_ok());
+        assert!(outbox.send(message(600)).is_err());
+    }
+
+    #[tokio::test]
+    async fn messages_are_bounded_and_a_reader_that_left_is_no_reader_that_is_slow() {
+        let (outbox, outputs) = outbox(2, 1000);
+        assert!(outbox.send(message(1)).is_ok());
+        assert!(outbox.send(message(1)).is_ok());
+        assert!(outbox.send(message(1)).is_err());
+        drop(outputs);
+        assert!(outbox.send(message(1)).is_ok());
+    }
+}
