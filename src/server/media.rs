@@ -157,6 +157,10 @@ fn adjust(hub: &mut HubConfig, settings: &MediaConfig) {
     hub.max_participants = settings.room.max_participants;
     hub.remote_unmute = settings.room.enable_remote_unmute;
     hub.sync_streams = settings.room.sync_streams;
+    let delay = &settings.room.playout_delay;
+    if delay.enabled {
+        hub.playout_delay = (delay.min, delay.max);
+    }
     hub.room_presets.clone_from(&settings.room.room_configurations.0);
     hub.region.clone_from(&settings.region);
     hub.ice_servers = ice_servers(settings);
@@ -286,10 +290,15 @@ mod tests {
         settings.limit.num_tracks = 7;
         settings.limit.bytes_per_sec = 9;
         settings.rtc.congestion_control.allow_pause = true;
+        settings.room.playout_delay.min = 100;
+        adjust(&mut hub, &settings);
+        assert_eq!(hub.playout_delay, (0, 0), "not enabled");
+        settings.room.playout_delay.enabled = true;
         settings.room.max_room_name_length = Some(5);
         settings.video.dynacast_pause_delay.0 = Some(Duration::from_secs(60));
         adjust(&mut hub, &settings);
         assert_eq!((hub.limits.tracks, hub.limits.bytes_per_second, hub.limits.room_name), (7, 9, 5));
+        assert_eq!(hub.playout_delay, (100, 0));
         assert!(hub.allow_pause && hub.timeouts.dynacast_pause.as_secs() == 60);
         assert_eq!(hub.active_level, 127);
 

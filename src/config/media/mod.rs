@@ -19,7 +19,7 @@ pub use codecs::Codecs;
 pub use http::Http;
 pub use limits::MediaLimits;
 pub use port::FirstPort;
-pub use room::{RoomDefaults, Video};
+pub use room::{PlayoutDelay, RoomDefaults, Video};
 pub use rtc::{CongestionControl, PliThrottle, Rtc};
 pub use turn::{TurnServer, TurnServers};
 

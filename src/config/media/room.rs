@@ -21,8 +21,8 @@ section! {
         departure_timeout: u32 = 20, "departure_timeout", env [];
         /// Moderators may unmute.
         enable_remote_unmute: bool = false, "enable_remote_unmute", env [];
-        /// Read over.
-        playout_delay: Unread = Unread, "playout_delay", env [], inert;
+        /// Limits of what receivers of video hold back.
+        playout_delay: PlayoutDelay = PlayoutDelay::default(), "playout_delay", env [];
         /// Tracks of one participant share a stream, so that browsers play them in sync.
         sync_streams: bool = false, "sync_streams", env [];
         /// Read over.
@@ -41,6 +41,18 @@ section! {
         max_room_name_length: Option<u32> = None, "max_room_name_length", env [];
         /// Old place of limit.max_participant_identity_length.
         max_participant_identity_length: Option<u32> = None, "max_participant_identity_length", env [];
+    }
+}
+
+section! {
+    /// Limits of what receivers of video hold back, in rooms that ask for none of their own.
+    pub struct PlayoutDelay {
+        /// They apply.
+        enabled: bool = false, "enabled", env [];
+        /// Lowest delay, milliseconds.
+        min: u32 = 0, "min", env [];
+        /// Highest delay, milliseconds; 0: as the receivers have it.
+        max: u32 = 0, "max", env [];
     }
 }
 
