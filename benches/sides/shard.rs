@@ -111,7 +111,7 @@ impl ShardForwarder {
                             may_pause: true,
                         },
                         strip_trailer: false,
-                        frame_trailer: bytes::Bytes::new(),
+                        frame_trailer: Default::default(),
                         announce: false,
                         playout_delay: None,
                     }),

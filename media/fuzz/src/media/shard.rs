@@ -99,7 +99,7 @@ fn tracks(shard: &mut Shard, now: Instant) {
             payload_types,
             settings: DownTrackSettings { paused: false, max_spatial: 2, max_temporal: 3, may_pause: true },
             strip_trailer: false,
-            frame_trailer: bytes::Bytes::new(),
+            frame_trailer: Default::default(),
             announce: false,
             playout_delay: None,
         };
