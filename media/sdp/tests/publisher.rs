@@ -378,7 +378,7 @@ fn sections_of_removed_tracks_are_rejected_so_that_the_next_track_takes_their_pl
         let offer = a.apply_offer(&offer_of(sections)).unwrap();
         let answer = a.answer(&local(0), &AnswerChoices::new()).unwrap();
         let parsed = assert_well_formed(&answer.sdp);
-        let rejected: Vec<bool> = parsed.media.iter().map(|s| s.is_rejected()).collect();
+        let rejected: Vec<bool> = parsed.media.iter().map(bedrud_sdp::MediaSection::is_rejected).collect();
         (offer, rejected)
     };
     let (_, rejected) = step(&[("1", "sendonly"), ("2", "sendonly")]);

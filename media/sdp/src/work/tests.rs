@@ -30,8 +30,11 @@ fn repeated(n: usize, line: impl Fn(usize) -> String) -> String {
     (0..n).map(|i| format!("{}\r\n", line(i))).collect()
 }
 
+/// Makes a description of a size.
+type Maker = Box<dyn Fn(usize) -> String>;
+
 /// Offers whose size is that of the argument, 1 at least and 64 at most, in one respect each.
-fn hostile() -> Vec<(&'static str, Box<dyn Fn(usize) -> String>)> {
+fn hostile() -> Vec<(&'static str, Maker)> {
     let many_formats = |n: usize| (0..n).map(|i| format!(" {i}")).collect::<String>();
     let section =
         |lines: fn(usize) -> String| move |n| offer(20, "video 9 UDP/TLS/RTP/SAVPF 96", &lines(n * 16));
