@@ -6,22 +6,12 @@ import { token } from './lib/token.mjs';
 
 const on = fixture({ browsers: { browser: { toneHz: 660 } } });
 
-async function call(room, options = {}) {
-  const alice = await on.join('alice', room, { options });
-  const bob = await on.join('bob', room, { options });
-  await alice.call('publishCanvas', 640, 360, 'camera');
-  await bob.call('publishTone', 1200);
-  await bob.seesVideo('alice');
-  await alice.hears('bob', 1200);
-  return { alice, bob };
-}
-
 for (const singlePeerConnection of [true, false]) {
   const name = singlePeerConnection ? 'one' : 'two';
   const options = { room: { singlePeerConnection } };
 
   test(`a lost signal socket resumes with the same session (${name} peer connections)`, async () => {
-    const { alice, bob } = await call(`resume-${name}`, options);
+    const { alice, bob } = await on.call(`resume-${name}`, options);
     const sid = await bob.call('sid');
     await bob.call('simulate', 'signal-reconnect');
     await bob.until('the signal to come back', 'events', [], (e) => e.some((x) => /signalReconnecting|reconnecting/i.test(x)) && e.some((x) => /reconnected/i.test(x)));
@@ -35,7 +25,7 @@ for (const singlePeerConnection of [true, false]) {
   });
 
   test(`a full reconnect brings tracks back (${name} peer connections)`, async () => {
-    const { alice, bob } = await call(`full-${name}`, options);
+    const { alice, bob } = await on.call(`full-${name}`, options);
     await bob.call('simulate', 'full-reconnect');
     await bob.until('the room to be rebuilt', 'events', [], (e) => e.some((x) => / reconnected$/i.test(x)), { timeout: 40_000 });
     await bob.seesVideo('alice');
@@ -55,7 +45,7 @@ test('the same identity joining again replaces the old session', async () => {
 });
 
 test('killing the server and starting it again brings every client back', { skip: process.env.E2E_LIVEKIT_URL ? 'needs our own process' : false }, async () => {
-  const { alice, bob } = await call('reborn');
+  const { alice, bob } = await on.call('reborn');
   const py = new PythonClient(on.server.ws, await token('py', 'reborn'), { hz: 880 });
   await py.saw('published');
   await bob.hears('py', 880);

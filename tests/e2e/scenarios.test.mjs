@@ -5,21 +5,11 @@ import { fixture } from './lib/fixture.mjs';
 
 const on = fixture({ browsers: { browser: { toneHz: 660 } } });
 
-async function call(room, options = {}) {
-  const alice = await on.join('alice', room, { options });
-  const bob = await on.join('bob', room, { options });
-  await alice.call('publishCanvas', 640, 360, 'camera');
-  await bob.call('publishTone', 1200);
-  await bob.seesVideo('alice');
-  await alice.hears('bob', 1200);
-  return { alice, bob, close: () => Promise.all([alice.close(), bob.close()]) };
-}
-
 const count = (events, what) => events.filter((e) => e.endsWith(` ${what}`)).length;
 
 /** Bob goes through it and is back with everything he had. */
 async function survives(scenario, room, options) {
-  const { alice, bob, close } = await call(room, options);
+  const { alice, bob, close } = await on.call(room, options);
   const sid = await bob.call('sid');
   await bob.call('simulate', scenario);
   await bob.until('the reconnect', 'events', [], (e) => count(e, 'reconnected') > 0, { timeout: 40_000 });
@@ -63,7 +53,7 @@ test('force-tls: without TURN the client comes back on what there is', async () 
 });
 
 test('server-leave: the client is sent away and stays away', async () => {
-  const { alice, bob, close } = await call('server-leave');
+  const { alice, bob, close } = await on.call('server-leave');
   await bob.call('simulate', 'server-leave');
   // DisconnectReason.SERVER_SHUTDOWN
   await bob.until('the goodbye', 'events', [], (e) => e.some((x) => x.endsWith('disconnected:3')));

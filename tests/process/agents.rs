@@ -1,7 +1,8 @@
 //! Agents in the platform.
 
 use crate::server::Server;
-use bedrud::auth::media_token::{ApiKeys, Claims, VideoGrant, sign};
+use crate::signalling::signer;
+use bedrud::auth::media_token::VideoGrant;
 use futures_util::{SinkExt as _, StreamExt as _};
 use livekit_protocol as proto;
 use livekit_protocol::server_message::Message as Told;
@@ -18,14 +19,7 @@ fn said(message: Said) -> Message {
 async fn an_agent_gets_into_a_private_room_until_it_is_over() {
     let dir = tempfile::tempdir().unwrap();
     let (server, _) = Server::run(dir.path(), &[]);
-    let kept = std::fs::read_to_string(dir.path().join("secrets.json")).unwrap();
-    let kept: serde_json::Value = serde_json::from_str(&kept).unwrap();
-    let key = kept["livekitApiKey"].as_str().unwrap();
-    let keys = ApiKeys::one(key, kept["livekitApiSecret"].as_str().unwrap());
-    let signed = |sub: &str, video: VideoGrant| {
-        let exp = Some(4_000_000_000);
-        sign(&Claims { sub: sub.into(), exp, video: Some(video), ..Claims::default() }, key, &keys).unwrap()
-    };
+    let signed = signer(dir.path());
 
     let post = |path: &str, bearer: &str, body: &str| server.post(path, bearer, body);
     let access = &server.account();

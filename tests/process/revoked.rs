@@ -1,7 +1,8 @@
 //! Who was removed stays out, whatever happens to the server.
 
 use crate::server::Server;
-use bedrud::auth::media_token::{ApiKeys, Claims, VideoGrant, sign};
+use crate::signalling::signer;
+use bedrud::auth::media_token::VideoGrant;
 use futures_util::StreamExt as _;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message;
@@ -10,15 +11,7 @@ use tokio_tungstenite::tungstenite::Message;
 async fn a_removed_participant_stays_out_after_the_server_was_killed() {
     let dir = tempfile::tempdir().unwrap();
     let (server, _) = Server::run(dir.path(), &[]);
-    let kept = std::fs::read_to_string(dir.path().join("secrets.json")).unwrap();
-    let kept: serde_json::Value = serde_json::from_str(&kept).unwrap();
-    let key = kept["livekitApiKey"].as_str().unwrap();
-    let keys = ApiKeys::one(key, kept["livekitApiSecret"].as_str().unwrap());
-    let signed = |sub: &str, video: VideoGrant| {
-        let claims =
-            Claims { sub: sub.into(), exp: Some(4_000_000_000), video: Some(video), ..Claims::default() };
-        sign(&claims, key, &keys).unwrap()
-    };
+    let signed = signer(dir.path());
     let access = server.account();
     server.post("/api/room/create", &access, r#"{"name":"den-of-ada","isPublic":true}"#);
     let join = |server: &Server, access: &str| {

@@ -5,6 +5,7 @@ use bedrud::auth::media_token::{ApiKeys, Claims, VideoGrant, sign};
 use futures_util::{SinkExt as _, StreamExt as _};
 use livekit_protocol::{SignalRequest, SignalResponse, signal_request, signal_response};
 use prost::Message as _;
+use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -21,6 +22,19 @@ pub(crate) fn token(identity: &str, room: &str, adjust: impl FnOnce(&mut VideoGr
     let exp = Some(4_000_000_000);
     let claims = Claims { sub: identity.into(), exp, video: Some(video), ..Claims::default() };
     sign(&claims, "devkey", &ApiKeys::one("devkey", "secret")).unwrap()
+}
+
+/// Signs with the keys that `bedrud run` keeps in its data folder.
+pub(crate) fn signer(data: &Path) -> impl Fn(&str, VideoGrant) -> String {
+    let kept = std::fs::read_to_string(data.join("secrets.json")).unwrap();
+    let kept: serde_json::Value = serde_json::from_str(&kept).unwrap();
+    let key = kept["livekitApiKey"].as_str().unwrap().to_owned();
+    let keys = ApiKeys::one(&key, kept["livekitApiSecret"].as_str().unwrap());
+    move |sub, video| {
+        let exp = Some(4_000_000_000);
+        let claims = Claims { sub: sub.into(), exp, video: Some(video), ..Claims::default() };
+        sign(&claims, &key, &keys).unwrap()
+    }
 }
 
 /// Address of a signalling socket of the room `den`, unless the token says otherwise.

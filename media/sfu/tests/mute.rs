@@ -149,18 +149,23 @@ fn who_disabled_the_track_or_left_gets_nothing() {
     let track = w.publish(0, |id| Publisher::audio(id, false));
     let disabled = w.subscribe(1, track, opus(), false);
     let left = w.subscribe(2, track, opus(), false);
+    let late = w.subscribe(3, track, opus(), false);
     w.run(500);
     w.settings(disabled, true, 0, 0);
     w.run(50);
     mute(&mut w, track, true);
     w.run(100);
     w.command(Command::RemoveDownTrack { id: left });
+    w.settings(late, true, 0, 0);
+    w.run(30);
+    let disabled_late = w.subscribers[2].datagrams;
     let before: Vec<u64> = w.subscribers.iter().map(|s| s.datagrams).collect();
     w.run(50);
     let before_under_way = w.subscribers[1].datagrams;
     w.run(1000);
     assert_eq!(w.subscribers[0].datagrams, before[0]);
     assert_eq!(w.subscribers[1].datagrams, before_under_way);
+    assert_eq!(w.subscribers[2].datagrams, disabled_late, "disabled in the middle of it");
     assert!(w.shard.poll_deadline().is_some(), "statistics go on");
 }
 

@@ -46,6 +46,17 @@ class Fixture {
     return SdkClient.open(browser, this.page.url + path);
   }
 
+  /** Alice with a moving picture and Bob with a tone: he sees her and she hears him. */
+  async call(room, options = {}) {
+    const alice = await this.join('alice', room, { options });
+    const bob = await this.join('bob', room, { options });
+    await alice.call('publishCanvas', 640, 360, 'camera');
+    await bob.call('publishTone', 1200);
+    await bob.seesVideo('alice');
+    await alice.hears('bob', 1200);
+    return { alice, bob, close: () => Promise.all([alice.close(), bob.close()]) };
+  }
+
   /** A page that has joined: `options` are those of the driver's `connect`. */
   async join(identity, room, { options = {}, grant, jwt, ws = this.server.ws, ...where } = {}) {
     const client = await this.open(where);

@@ -184,6 +184,9 @@ impl Shard {
         };
         let Some(down) = self.downs.get_mut(key) else { return };
         down.settings = settings;
+        if settings.paused {
+            down.filler = None;
+        }
         self.retarget_one(now, key);
     }
 
