@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the named groups of tests, or all of them. Every group says its name; the first failure ends the run.
+# Runs the named groups of tests, or all of them. Every group says its name; the first one with a failure ends the run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 groups=("$@")
@@ -32,7 +32,7 @@ web() {
 rust() {
   make --no-print-directory web
   group "Rust: unit, property and integration tests, SQLite and PostgreSQL"
-  scripts/with-postgres.sh cargo test --workspace --locked
+  scripts/with-postgres.sh cargo test --workspace --locked --no-fail-fast
 }
 
 e2e() {

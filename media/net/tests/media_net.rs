@@ -12,6 +12,18 @@ fn count(dir: &str) -> usize {
     std::fs::read_dir(dir).unwrap().count()
 }
 
+/// Waits until `dir` has `wanted` entries, and returns how many it has: the kernel lets a joiner go on before the
+/// thread is gone from its lists.
+fn settled(dir: &str, wanted: usize) -> usize {
+    for _ in 0..1000 {
+        if count(dir) == wanted {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    count(dir)
+}
+
 /// What the acceptor does: accept, read the first bytes.
 fn accept(listener: &TcpListener, first: &[u8]) -> (TcpStream, TcpStream, Vec<u8>) {
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -44,7 +56,8 @@ fn streams_are_adopted_limited_and_closed_with_everything_else() {
         let context = TransportContext::new(TransportConfig::default(), None).unwrap();
         let net = MediaNet::start(&config, &context, &sink).unwrap();
         assert_eq!(net.shards(), shards);
-        assert_eq!(count("/proc/self/task"), threads + usize::from(shards));
+        let running = threads + usize::from(shards);
+        assert_eq!(settled("/proc/self/task", running), running);
 
         // Datagrams arrive and are counted, whichever socket the kernel picks.
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -87,6 +100,6 @@ fn streams_are_adopted_limited_and_closed_with_everything_else() {
         assert!(net.report().is_err());
         drop(net);
     }
-    assert_eq!(count("/proc/self/task"), threads);
-    assert_eq!(count("/proc/self/fd"), descriptors);
+    assert_eq!(settled("/proc/self/task", threads), threads);
+    assert_eq!(settled("/proc/self/fd", descriptors), descriptors);
 }
