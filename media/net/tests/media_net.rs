@@ -6,7 +6,7 @@ use bedrud_transport::{TransportConfig, TransportContext};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn count(dir: &str) -> usize {
     std::fs::read_dir(dir).unwrap().count()
@@ -15,11 +15,9 @@ fn count(dir: &str) -> usize {
 /// Waits until `dir` has `wanted` entries, and returns how many it has: the kernel lets a joiner go on before the
 /// thread is gone from its lists.
 fn settled(dir: &str, wanted: usize) -> usize {
-    for _ in 0..1000 {
-        if count(dir) == wanted {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(10));
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while count(dir) != wanted && Instant::now() < deadline {
+        std::thread::yield_now();
     }
     count(dir)
 }
