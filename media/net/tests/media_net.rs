@@ -1,5 +1,5 @@
 //! The media port as a whole, on the loopback interface. One test: it counts the process's descriptors.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
 use bedrud_net::{AdoptError, EventSink, MediaNet, NetConfig, SSL_CLIENT_HELLO, SSL_SERVER_HELLO, TcpLimits};
 use bedrud_transport::{TransportConfig, TransportContext};
