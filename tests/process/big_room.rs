@@ -40,7 +40,7 @@ async fn a_thousand_listeners_hear_every_change_and_cost_little() {
     let server = Server::livekit();
     let (empty_kib, _) = server.usage();
     let mut listeners = Vec::new();
-    // They answer no offer, so the server gives them 15 seconds: many join at a time.
+    // They never connect, so the server gives them a minute: many join at a time.
     for batch in 0..PEOPLE / AT_ONCE {
         let names = (0..AT_ONCE).map(|i| format!("listener-{}", batch * AT_ONCE + i));
         let joins = names.map(|name| {

@@ -49,13 +49,6 @@ async fn a_removed_participant_stays_out_after_the_server_was_killed() {
         let url = format!("ws://127.0.0.1:{}/rtc?protocol=16&access_token={token}", server.port);
         assert!(tokio_tungstenite::connect_async(url).await.is_err());
     }
-    // A token made in the same second is the same token.
-    let renewed = loop {
-        let token = join(&server, &access);
-        if token != ours {
-            break token;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    };
+    let renewed = join(&server, &access);
     assert_eq!(validate(&renewed), (200, "success".to_owned()), "let in anew by the platform");
 }

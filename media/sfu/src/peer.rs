@@ -2,7 +2,7 @@
 
 use crate::arena::Key;
 use crate::config::ShardConfig;
-use crate::downtrack::{Filled, Queued, Retired};
+use crate::downtrack::{DownTrack, Filled, Queued, Retired};
 use crate::egress::Egress;
 use crate::feedback::RtcpQueue;
 use crate::hash::Seeded;
@@ -18,6 +18,16 @@ use std::time::{Duration, Instant};
 
 /// SSRCs of ended down tracks whose numbers are remembered; beyond it new tracks are refused such an SSRC.
 pub(crate) const MAX_RETIRED: usize = 65_536;
+
+/// A subscription that ended, and what it still sends.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    /// What it was known by.
+    pub(crate) key: Key,
+    pub(crate) down: DownTrack,
+    /// Waits for the flush.
+    pub(crate) filled: Option<Filled>,
+}
 
 /// SRTP contexts of both directions.
 #[derive(Debug)]
@@ -74,6 +84,8 @@ pub(crate) struct Peer {
     pub(crate) relay: bool,
     /// A subscription gets packets of our own.
     pub(crate) fill_due: Option<Instant>,
+    /// Subscriptions that ended, and send a last second of nothing.
+    pub(crate) endings: Vec<Ending>,
     /// Streams that ended, by their SSRC.
     pub(crate) retired: HashMap<Ssrc, Retired, Seeded>,
 
@@ -126,6 +138,7 @@ impl Peer {
             tcp_congested: false,
             relay: false,
             fill_due: None,
+            endings: Vec::new(),
             retired: HashMap::with_hasher(hash),
             rtt: None,
             tick_due: None,
@@ -136,6 +149,32 @@ impl Peer {
             outbox: Vec::new(),
             dirty: false,
             armed: None,
+        }
+    }
+
+    /// Remembers the numbers of a subscription that is over.
+    pub(crate) fn retire(&mut self, down: &DownTrack) {
+        let (media, rtx) = down.retire();
+        if let Some(media) = media {
+            self.retired.insert(down.ssrc, media);
+        }
+        if let Some(ssrc) = down.rtx_ssrc {
+            self.retired.insert(ssrc, rtx);
+        }
+    }
+
+    /// Ends the endings that use these SSRCs: a new subscription takes them over.
+    pub(crate) fn cut_endings(&mut self, ssrc: Ssrc, rtx: Option<Ssrc>) {
+        let mine = [Some(ssrc), rtx];
+        self.finish_endings(|e| {
+            mine.contains(&Some(e.ssrc)) || e.rtx_ssrc.is_some() && mine.contains(&e.rtx_ssrc)
+        });
+    }
+
+    /// Ends the endings that are `over`.
+    pub(crate) fn finish_endings(&mut self, over: impl Fn(&DownTrack) -> bool) {
+        for ending in self.endings.extract_if(.., |e| over(&e.down)).collect::<Vec<_>>() {
+            self.retire(&ending.down);
         }
     }
 

@@ -255,6 +255,35 @@ fn audio_is_forwarded_with_levels_and_plain_resends() {
     assert_eq!(silent, 1, "silence is said once");
 }
 
+/// GStreamer's offers made before its payloaders run: no SSRC in SDP, no MID on packets.
+#[test]
+fn streams_without_names_are_known_by_a_payload_type_of_one_track() {
+    let mut w = World::new(15);
+    let unnamed = |id| {
+        let (mut config, mut publisher) = Publisher::audio(id, false);
+        config.layers[0].ssrc = None;
+        publisher.with_extensions = 0;
+        (config, publisher)
+    };
+    let track = w.publish(0, unnamed);
+    w.subscribe(1, track, vec![audio_pt(109, Codec::Opus, true)], false);
+    w.run(1000);
+    check::contiguous(&w.subscribers[0], 0);
+    assert!(w.subscribers[0].received.len() > 40, "{}", w.subscribers[0].received.len());
+    assert_eq!(w.shard.stats().drops.get(DropReason::UnknownSsrc), 0);
+
+    // With two tracks of that payload type nothing tells whose a packet is.
+    let mut w = World::new(16);
+    let track = w.publish(0, unnamed);
+    let (mut second, _) = unnamed(UpTrackId(7));
+    second.mid = bedrud_rtp::Mid::new("a1").unwrap();
+    w.command(Command::SetUpTrack(second));
+    w.subscribe(1, track, vec![audio_pt(109, Codec::Opus, true)], false);
+    w.run(1000);
+    assert!(w.subscribers[0].received.is_empty());
+    assert!(w.shard.stats().drops.get(DropReason::UnknownSsrc) > 40);
+}
+
 #[test]
 fn red_reaches_opus_subscribers_as_opus() {
     let mut w = World::new(14);
@@ -402,7 +431,7 @@ fn an_ssrc_reused_after_unsubscribing_goes_on_with_unused_numbers() {
     let down = w.subscribe(1, track, vp8(), true);
     w.run(1000);
     w.command(Command::RemoveDownTrack { id: down });
-    w.run(100);
+    w.run(1000);
     let last = *w.subscribers[0].received.last_key_value().unwrap().0;
     w.command(Command::AddDownTrack(bedrud_sfu::DownTrackConfig {
         id: bedrud_sfu::DownTrackId(9),

@@ -23,6 +23,8 @@ pub(super) fn token(
         if by_link { String::new() } else { serde_json::json!({ "accesses": user.accesses.0 }).to_string() };
     let claims = Claims {
         sub: user.id.clone(),
+        // Two tokens of one second differ: the one may be revoked, the other not.
+        jti: Some(platform.entropy.uuid()),
         iat: Some(now.secs()),
         nbf: Some(now.secs()),
         exp: Some(now.plus(LIFETIME).secs()),

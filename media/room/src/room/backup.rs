@@ -25,7 +25,7 @@ impl Room {
         };
         let mime = codec.codec.mime_type();
         let index = t.info.codecs.iter().position(|c| c.mime_type == mime);
-        let Some(index) = index.filter(|_| t.feeds().all(|f| f.codec.codec != codec.codec)) else {
+        let Some(index) = index.filter(|_| !t.arrives_in(codec.codec)) else {
             tracing::info!(track = %t.sid(), codec = mime, "a further codec came in one that was not announced");
             return;
         };

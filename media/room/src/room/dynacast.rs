@@ -8,7 +8,8 @@ use crate::timers::{Timer, TimerKey};
 use bedrud_rtp::{Codec, MediaKind};
 use bedrud_sfu::UpTrackId;
 use livekit_protocol::{
-    SubscribedCodec, SubscribedQuality, SubscribedQualityUpdate, VideoQuality, signal_response,
+    SubscribedAudioCodec, SubscribedAudioCodecUpdate, SubscribedCodec, SubscribedQuality,
+    SubscribedQualityUpdate, VideoQuality, signal_response,
 };
 
 impl Room {
@@ -16,7 +17,11 @@ impl Room {
     pub(super) fn weigh_demand(&mut self, cx: &mut Cx<'_>, track: &str) {
         let Some(pid) = self.owner(track) else { return };
         let room = self.key;
-        let Some(t) = self.published(track).filter(|t| t.kind == MediaKind::Video) else { return };
+        let Some(t) = self.published(track) else { return };
+        // Sound in one codec has nothing to leave out.
+        if t.kind == MediaKind::Audio && t.backup_codecs().next().is_none() {
+            return;
+        }
         if t.borrowed {
             *cx.demand_moved = true;
             return;
@@ -27,9 +32,9 @@ impl Room {
         let Some(told) = &t.dynacast.told else {
             // The first message waits for the picture to settle, unless everything is wanted already or somebody waits
             // for a codec that is not sent.
-            let preferred = t.primary.codec.codec;
+            let (preferred, sound) = (t.primary.codec.codec, t.kind == MediaKind::Audio);
             let urgent = |(codec, most): &(Codec, Option<VideoQuality>)| {
-                *most == Some(VideoQuality::High) || *codec != preferred && most.is_some()
+                *most == Some(VideoQuality::High) || (sound || *codec != preferred) && most.is_some()
             };
             if demand.iter().any(urgent) {
                 self.tell(cx, pid, id, demand);
@@ -89,14 +94,12 @@ impl Room {
         if t.dynacast.told.as_ref() == Some(&demand) {
             return;
         }
-        let codecs: Vec<SubscribedCodec> = demand.iter().map(subscribed_codec).collect();
-        t.dynacast.told = Some(demand);
-        let update = SubscribedQualityUpdate {
-            track_sid: t.sid().to_owned(),
-            subscribed_qualities: codecs.first().map(|c| c.qualities.clone()).unwrap_or_default(),
-            subscribed_codecs: codecs,
+        let update = match t.kind {
+            MediaKind::Video => video_update(t.sid(), &demand),
+            MediaKind::Audio => audio_update(t.sid(), &demand),
         };
-        p.send(cx, signal_response::Message::SubscribedQualityUpdate(update));
+        t.dynacast.told = Some(demand);
+        p.send(cx, update);
     }
 
     /// A resumed publisher may have missed messages: tell it again.
@@ -112,6 +115,27 @@ impl Room {
             self.tell_demand(cx, pid, id);
         }
     }
+}
+
+fn video_update(track: &str, demand: &Demand) -> signal_response::Message {
+    let codecs: Vec<SubscribedCodec> = demand.iter().map(subscribed_codec).collect();
+    signal_response::Message::SubscribedQualityUpdate(SubscribedQualityUpdate {
+        track_sid: track.to_owned(),
+        subscribed_qualities: codecs.first().map(|c| c.qualities.clone()).unwrap_or_default(),
+        subscribed_codecs: codecs,
+    })
+}
+
+fn audio_update(track: &str, demand: &Demand) -> signal_response::Message {
+    let codec = |(codec, wanted): &(Codec, Option<VideoQuality>)| SubscribedAudioCodec {
+        // Clients name what RED (RFC 2198) carries.
+        codec: if *codec == Codec::Red { Codec::Opus } else { *codec }.name().to_ascii_lowercase(),
+        enabled: wanted.is_some(),
+    };
+    signal_response::Message::SubscribedAudioCodecUpdate(SubscribedAudioCodecUpdate {
+        track_sid: track.to_owned(),
+        subscribed_audio_codecs: demand.iter().map(codec).collect(),
+    })
 }
 
 fn subscribed_codec((codec, demand): &(Codec, Option<VideoQuality>)) -> SubscribedCodec {

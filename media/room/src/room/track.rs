@@ -123,6 +123,11 @@ impl Published {
         std::iter::once(&mut self.primary).chain(&mut self.backups).find(|f| f.config.id == id)
     }
 
+    /// Whether a codec arrives, by itself or inside RED.
+    pub(crate) fn arrives_in(&self, codec: Codec) -> bool {
+        self.feeds().any(|f| f.codec.codec == codec || f.codec.codec == Codec::Red && codec == Codec::Opus)
+    }
+
     /// Codecs announced besides the preferred one, arriving or not.
     pub(crate) fn backup_codecs(&self) -> impl Iterator<Item = Codec> {
         self.info.codecs.iter().skip(1).filter_map(|c| Codec::from_name(&c.mime_type))
@@ -150,7 +155,9 @@ impl Published {
             return Some(first);
         }
         let takes = |specs: &[CodecSpec]| accepted.iter().any(|p| specs.contains(&p.spec()));
-        let first = takes(&[self.primary.codec]).then_some(first);
+        let unpacked = self.primary.codec.codec == Codec::Red && !self.encrypted();
+        let first = (takes(&[self.primary.codec]) || unpacked && takes(&[CodecSpec::plain(Codec::Opus)]))
+            .then_some(first);
         let mut backups = self.backup_codecs().filter(|c| takes(&self.backup_specs(table, *c)));
         let backup = backups.next().map(|codec| {
             let feed = self.backups.iter().find(|f| f.codec.codec == codec);

@@ -5,7 +5,7 @@ use crate::context::Cx;
 use crate::enums::known_layers;
 use crate::ids::Pid;
 use crate::room::{Pending, Room, timed_version};
-use bedrud_rtp::{Codec, MediaKind};
+use bedrud_rtp::Codec;
 use livekit_protocol::request_response::{Reason, Request};
 use livekit_protocol::{AddTrackRequest, SimulcastCodecInfo, TrackInfo};
 
@@ -36,15 +36,16 @@ impl Room {
         let enabled = p.client.publish_codecs(cx.codecs);
         let waiting = |codec| p.pending.iter().any(|t| t.adds == Some(codec) && t.info.sid == request.sid);
         let wanted = request.simulcast_codecs.first();
+        let kind = p.tracks.get(&*request.sid).map(|t| t.kind).ok_or(not_found)?;
         let codec = wanted
             .and_then(|w| Codec::from_name(&w.codec))
-            .filter(|c| c.kind() == MediaKind::Video && enabled.contains(c));
+            .filter(|c| c.kind() == kind && *c != Codec::Red && enabled.contains(c));
         let (Some(wanted), Some(codec)) = (wanted, codec) else {
             return Err((Reason::InvalidRequest, "the codec is not enabled"));
         };
         let busy = waiting(codec);
-        let t = p.tracks.get_mut(&*request.sid).filter(|t| t.kind == MediaKind::Video).ok_or(not_found)?;
-        if busy || t.feeds().any(|f| f.codec.codec == codec) {
+        let t = p.tracks.get_mut(&*request.sid).ok_or(not_found)?;
+        if busy || t.arrives_in(codec) {
             return Err((Reason::InvalidRequest, "the track is published in this codec"));
         }
         let cid = if request.cid.is_empty() { &wanted.cid } else { &request.cid };

@@ -241,7 +241,7 @@ fn further_codec_is_refused_with_a_reason() {
         })
     };
     assert_eq!(ask("TR_unknown", "vp8"), Some(Reason::NotFound as i32));
-    assert_eq!(ask(&audio, "vp8"), Some(Reason::NotFound as i32));
+    assert_eq!(ask(&audio, "vp8"), Some(Reason::InvalidRequest as i32), "no codec of sound");
     assert_eq!(ask(&sid, "vp9"), Some(Reason::InvalidRequest as i32));
     assert_eq!(ask(&sid, "theora"), Some(Reason::InvalidRequest as i32));
     assert_eq!(ask(&sid, "h264"), Some(0), "one that was not announced is welcome");
@@ -252,4 +252,76 @@ fn further_codec_is_refused_with_a_reason() {
     let offer = w.client("alice").offer();
     w.send("alice", offer);
     assert_eq!(w.shard.ups.len(), 1, "the announcement went with its track");
+}
+
+/// Sound in Opus (inside RED or plain) with G.711 as backup, as servers with telephones announce it.
+fn announce_sound(plain: bool) -> AddTrackRequest {
+    let simulcast_codecs = codecs(&[("opus", "mic"), ("pcmu", "")]);
+    AddTrackRequest { simulcast_codecs, disable_red: plain, ..add_track("mic", false) }
+}
+
+/// Codecs of the last update of sound.
+fn wanted_sound(w: &mut World) -> Option<Vec<(String, bool)>> {
+    w.client("alice").find(|m| match m {
+        Message::SubscribedAudioCodecUpdate(u) => {
+            Some(u.subscribed_audio_codecs.iter().map(|c| (c.codec.clone(), c.enabled)).collect())
+        }
+        _ => None,
+    })
+}
+
+#[test]
+fn a_listener_without_the_codec_makes_the_publisher_send_the_other_one() {
+    for plain in [false, true] {
+        let mut w = World::new();
+        w.join("alice", join(true));
+        w.join("bob", join(false));
+        let sid = w.publish_as("alice", announce_sound(plain), false);
+        w.settle();
+        let opus = ("opus".to_owned(), true);
+        assert_eq!(wanted_sound(&mut w), Some(vec![opus.clone()]), "plain {plain}");
+        w.join("phone", join(false).lacking(&["opus", "red"]));
+        w.settle();
+        assert_eq!(wanted_sound(&mut w), Some(vec![opus.clone(), ("pcmu".into(), true)]));
+        assert!(down_of(&mut w, "phone").is_none(), "nothing it can hear yet");
+        let request = AddTrackRequest {
+            sid: sid.clone(),
+            simulcast_codecs: codecs(&[("pcmu", "mic-pcmu")]),
+            ..add_track("mic-pcmu", false)
+        };
+        w.send("alice", Request::AddTrack(request));
+        w.client("alice").add_sending("mic-pcmu", false, false);
+        let offer = w.client("alice").offer();
+        w.send("alice", offer);
+        w.settle();
+        assert_eq!(w.client("alice").confirmed("mic-pcmu").expect("confirmed").sid, sid);
+        let backup = feed(&w, 1);
+        assert!(w.shard.ups[&backup].payload_types.iter().any(|p| p.codec == Codec::Pcmu));
+        assert_eq!(down_of(&mut w, "phone").unwrap().source, backup);
+        assert_eq!(down_of(&mut w, "bob").unwrap().source, feed(&w, 0));
+        w.send("phone", Request::Leave(Default::default()));
+        w.advance(Duration::from_secs(6));
+        assert_eq!(wanted_sound(&mut w), Some(vec![opus, ("pcmu".into(), false)]));
+    }
+}
+
+#[test]
+fn sound_in_one_codec_is_never_asked_for() {
+    let mut w = World::new();
+    w.join("alice", join(true));
+    w.join("bob", join(true));
+    w.publish("alice", "mic", false);
+    w.advance(Duration::from_secs(20));
+    assert_eq!(wanted_sound(&mut w), None);
+    let request = AddTrackRequest {
+        sid: w.client("bob").sees("alice").unwrap().tracks.remove(0).sid,
+        simulcast_codecs: codecs(&[("opus", "again")]),
+        ..add_track("again", false)
+    };
+    w.send("alice", Request::AddTrack(request));
+    let refused = w.client("alice").find(|m| match m {
+        Message::RequestResponse(r) => Some(r.reason),
+        _ => None,
+    });
+    assert_eq!(refused, Some(Reason::InvalidRequest as i32), "RED carries Opus already");
 }

@@ -1,8 +1,10 @@
 //! Packets of the server's own in place of media that does not flow.
 //!
-//! Silence after a mute lets the decoder end its last sound cleanly instead of stretching it. Padding shows a stream
-//! to clients that learn of it by its first packet, and wakes those that wait for the next one.
+//! Silence after a mute lets the decoder end its last sound cleanly instead of stretching it; a black picture keeps the
+//! last frame of a track that ended from staying on a screen. Padding shows a stream to clients that learn of it by its
+//! first packet, and wakes those that wait for the next one.
 
+use super::black::black_frame;
 use super::write::Outlet;
 use super::{DownTrack, Filled};
 use bedrud_rtp::{AudioLevelValue, Codec, OutExtensions, OutHeader, Pt};
@@ -10,12 +12,18 @@ use std::time::{Duration, Instant};
 
 /// Distance and number of silent frames.
 const SILENCE: (Duration, u32) = (Duration::from_millis(20), 50);
+/// Number of silent frames when the subscription ends.
+const LAST_SILENCE: u32 = 10;
+/// Distance and number of black pictures, when the subscription ends.
+const BLACK: (Duration, u32) = (Duration::from_millis(33), 6);
 /// Distance and number of padding packets.
 const PADDING: (Duration, u32) = (Duration::from_millis(100), 50);
 /// A connection that is not ready is looked at again after this time.
 const NOT_READY: Duration = Duration::from_millis(100);
 /// A connection that is not ready after this time gets nothing.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The same, of a subscription that ended.
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
 /// Length of a padding packet's payload.
 const PADDING_LEN: u8 = 4;
 /// 20 ms of silence in Opus (RFC 6716): one CELT frame, full band, that holds nothing.
@@ -31,6 +39,8 @@ pub(crate) enum Fill {
     Silence,
     /// Packets without media.
     Padding,
+    /// Key frames without a picture.
+    Black,
 }
 
 /// A run of packets of one kind.
@@ -57,6 +67,21 @@ impl Filler {
         };
         let (distance, left) = fill.run();
         Some(Self { fill, left, due: now + distance, give_up: now + PATIENCE })
+    }
+
+    /// The run that ends a subscription of which something was sent.
+    pub(crate) fn on_end(now: Instant, down: &DownTrack) -> Option<Self> {
+        if down.settings.paused || down.forwarder.last_sent().is_none() {
+            return None;
+        }
+        let (fill, left) = if down.video {
+            black_frame(down.sends()?.1, 0)?;
+            (Fill::Black, BLACK.1)
+        } else {
+            silence(down)?;
+            (Fill::Silence, LAST_SILENCE)
+        };
+        Some(Self { fill, left, due: now, give_up: now + LAST_PATIENCE })
     }
 
     /// When to look at it again; `None` when it is over.
@@ -89,6 +114,7 @@ impl Fill {
         match self {
             Self::Silence => SILENCE,
             Self::Padding => PADDING,
+            Self::Black => BLACK,
         }
     }
 }
@@ -114,17 +140,22 @@ pub(crate) fn write_fill(
     let (pt, payload) = match filled.fill {
         Fill::Silence => silence(down)?,
         Fill::Padding => (down.payload_types.first()?.pt, &[][..]),
+        Fill::Black => {
+            let (pt, codec) = down.sends()?;
+            (pt, black_frame(codec, filled.seq)?)
+        }
     };
     let padding = filled.fill == Fill::Padding;
     let extensions = OutExtensions {
         mid: down.introduces(filled.seq).then_some(down.mid),
-        audio_level: (!padding).then_some(AudioLevelValue { level: 127, voice: false }),
+        audio_level: (filled.fill == Fill::Silence).then_some(AudioLevelValue { level: 127, voice: false }),
         transport_cc: outlet.stamps.transport_cc,
         abs_send_time: outlet.stamps.abs_send_time,
         ..OutExtensions::default()
     };
     let header = OutHeader {
-        marker: false,
+        // One packet is the whole picture.
+        marker: filled.fill == Fill::Black,
         pt,
         seq: filled.seq as u16,
         timestamp: filled.timestamp,

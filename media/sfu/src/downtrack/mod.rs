@@ -1,5 +1,6 @@
 //! What subscribers get: one down track per subscription.
 
+pub(crate) mod black;
 pub(crate) mod filler;
 pub(crate) mod forwarder;
 pub(crate) mod history;
@@ -15,7 +16,7 @@ use crate::command::{DownTrackConfig, DownTrackSettings, PayloadType};
 use crate::config::ShardConfig;
 use crate::event::TrackStats;
 use crate::ids::{DownTrackId, TransportId};
-use bedrud_rtp::{Mid, PlayoutDelay, Pt, Ssrc};
+use bedrud_rtp::{Codec, Mid, PlayoutDelay, Pt, Ssrc};
 use bytes::Bytes;
 use filler::{Fill, Filler};
 use forwarder::{Forwarder, Incoming, Last, Outgoing, StartValues};
@@ -189,6 +190,14 @@ impl DownTrack {
         to
     }
 
+    /// Payload type and codec of what was last sent as it came.
+    pub(crate) fn sends(&self) -> Option<(Pt, Codec)> {
+        match self.pt.as_ref()? {
+            PtCache { from, to: Some(PtOut::Same { pt, .. }) } => Some((*pt, from.codec)),
+            _ => None,
+        }
+    }
+
     /// Whether the packet of this number carries what a receiver must hear once.
     pub(crate) fn introduces(&self, seq: u64) -> bool {
         seq.saturating_sub(self.forwarder.first_seq()) < INTRODUCTION
@@ -198,7 +207,7 @@ impl DownTrack {
     pub(crate) fn fill(&mut self, now: Instant, key: Key, ready: bool) -> Option<Filled> {
         let fill = self.filler.as_mut()?.poll(now, ready)?;
         let (seq, timestamp) = match fill {
-            Fill::Silence => self.forwarder.fill_frame(now),
+            Fill::Silence | Fill::Black => self.forwarder.fill_frame(now),
             Fill::Padding => self.forwarder.fill_padding(now),
         };
         Some(Filled { down: key, fill, seq, timestamp })

@@ -32,14 +32,14 @@ impl Shard {
             Command::CloseTransport { id } => self.close_transport(now, id),
             Command::SetUpTrack(config) => self.set_up_track(now, config),
             Command::RemoveUpTrack { id } => match self.up_ids.get(&id) {
-                Some(key) => self.remove_up(*key),
+                Some(key) => self.remove_up(now, *key),
                 None => self.drop_packet(DropReason::StaleCommand),
             },
             Command::MuteUpTrack { id, muted } => self.mute_up_track(now, id, muted),
             Command::AddDownTrack(config) => self.add_down_track(now, config),
             Command::SetDownTrack { id, settings } => self.set_down_track(now, id, settings),
             Command::RemoveDownTrack { id } => match self.down_ids.get(&id) {
-                Some(key) => self.remove_down(*key),
+                Some(key) => self.remove_down(now, *key),
                 None => self.drop_packet(DropReason::StaleCommand),
             },
             Command::RequestKeyFrame { id } => match self.up_ids.get(&id) {
@@ -96,7 +96,7 @@ impl Shard {
             tracing::warn!(?id, %error, "remote description refused");
             peer.transport.close(now);
             self.after_transport(now, id, None);
-            self.remove_peer(id);
+            self.remove_peer(now, id);
             self.emit(Event::Closed { id, reason: CloseReason::ProtocolError });
             return;
         }
@@ -120,6 +120,6 @@ impl Shard {
         };
         peer.transport.close(now);
         self.after_transport(now, id, None);
-        self.remove_peer(id);
+        self.remove_peer(now, id);
     }
 }

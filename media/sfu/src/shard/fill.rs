@@ -1,14 +1,17 @@
-//! Packets of our own where a source is muted.
+//! Packets of our own where a source is muted or a subscription ends.
 
 use super::Shard;
 use crate::arena::Key;
 use crate::downtrack::DownTrack;
 use crate::downtrack::filler::Filler;
 use crate::ids::TransportId;
-use crate::peer::Peer;
+use crate::peer::{Ending, Peer};
 use crate::slots::Slots;
 use crate::timers::Timers;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// An ending whose last packet left is forgotten after this time.
+const RETIRE: Duration = Duration::from_millis(100);
 
 impl Shard {
     /// The source was muted, or is heard again.
@@ -34,6 +37,22 @@ impl Shard {
         arm(&mut self.peers, &mut self.timers, down);
     }
 
+    /// A subscription ended; the numbers of its streams stay unused until its last packets left.
+    pub(super) fn fill_end(&mut self, now: Instant, key: Key, mut down: DownTrack) {
+        let Some(peer) = self.peers.get_mut(down.transport) else { return };
+        // What is muted was silent before, and a relay's far end finishes its own subscriptions.
+        let silent = !down.video && self.ups.get(down.source).is_some_and(|u| u.muted);
+        down.filler = if silent || peer.relay { None } else { Filler::on_end(now, &down) };
+        if down.filler.is_none() {
+            return peer.retire(&down);
+        }
+        down.history.clear();
+        let (id, due) = (peer.id, now);
+        peer.endings.push(Ending { key, down, filled: None });
+        peer.fill_due = Some(peer.fill_due.map_or(due, |t| t.min(due)));
+        self.timers.arm(id, &mut peer.armed, Some(due));
+    }
+
     pub(super) fn run_fillers(&mut self, now: Instant, id: TransportId) {
         let Some(peer) = self.peers.get_mut(id) else { return };
         if peer.fill_due.is_none_or(|d| d > now) {
@@ -49,8 +68,17 @@ impl Shard {
                 None => down.filler = None,
             }
         }
+        let mut waiting = !peer.fills.is_empty();
+        // The last packet of each went with the flush before.
+        peer.finish_endings(|down| down.filler.is_none_or(|f| f.due().is_none()));
+        for Ending { key, down, filled } in &mut peer.endings {
+            *filled = down.fill(now, *key, ready);
+            waiting |= filled.is_some();
+            let due = down.filler.and_then(|f| f.due()).unwrap_or(now + RETIRE);
+            next = Some(next.map_or(due, |n| n.min(due)));
+        }
         peer.fill_due = next;
-        if !peer.fills.is_empty() {
+        if waiting {
             self.mark_dirty(id);
         }
     }

@@ -8,7 +8,7 @@ use crate::downtrack::write::{Outlet, Stamps, write_packet};
 use crate::downtrack::{DownTrack, Filled, Queued};
 use crate::ids::TransportId;
 use crate::path::Path;
-use crate::peer::Peer;
+use crate::peer::{Ending, Peer};
 use crate::stats::{DropReason, ShardStats};
 use crate::upstream::UpTrack;
 use bedrud_rtp::Extension;
@@ -45,8 +45,17 @@ impl Shard {
         };
         flush_rtcp(peer, path, batch, &mut self.stats);
         for filled in std::mem::take(&mut peer.fills) {
-            flush_fill(peer, path, now_us, &mut self.downs, &filled, batch, &mut self.stats);
+            if let Some(down) = self.downs.get_mut(filled.down) {
+                flush_fill(peer, path, now_us, down, &filled, batch, &mut self.stats);
+            }
         }
+        let mut endings = std::mem::take(&mut peer.endings);
+        for Ending { down, filled, .. } in &mut endings {
+            if let Some(filled) = filled.take() {
+                flush_fill(peer, path, now_us, down, &filled, batch, &mut self.stats);
+            }
+        }
+        peer.endings = endings;
         let mut queue = std::mem::take(&mut peer.queue);
         for queued in queue.drain(..) {
             flush_media(peer, path, now_us, &self.ups, &mut self.downs, &queued, batch, &mut self.stats);
@@ -121,12 +130,11 @@ fn flush_fill(
     peer: &mut Peer,
     path: Path,
     now_us: i64,
-    downs: &mut Arena<DownTrack>,
+    down: &mut DownTrack,
     filled: &Filled,
     batch: &mut SendBatch,
     stats: &mut ShardStats,
 ) {
-    let Some(down) = downs.get_mut(filled.down) else { return };
     let Some(srtp) = peer.srtp.as_ref() else { return };
     let numbered = peer.extensions.id(Extension::TransportCc).is_some();
     let outlet = Outlet { srtp: &srtp.sender, map: &peer.extensions, stamps: stamps(peer, now_us, numbered) };

@@ -31,7 +31,7 @@ impl Shard {
         // One end takes the part of the DTLS client.
         let contexts = SrtpKeys::from_dtls(SrtpProfile::AeadAes128Gcm, &key.0, id < peer);
         let Ok((sender, receiver)) = contexts else {
-            self.remove_peer(id);
+            self.remove_peer(now, id);
             self.emit(Event::Closed { id, reason: CloseReason::ProtocolError });
             return;
         };

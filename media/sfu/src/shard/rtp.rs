@@ -70,7 +70,8 @@ impl Shard {
         }
     }
 
-    /// Finds the layer of a new SSRC by its MID and RID extensions (RFC 8852).
+    /// Finds the layer of a new SSRC by its MID and RID extensions (RFC 8852), or by a payload type that only one track
+    /// without a known stream uses (RFC 8843 section 9.2).
     fn identify(&mut self, id: TransportId, packet: &Opened<'_>) -> Option<SsrcUse> {
         let ssrc = packet.header.ssrc;
         let found = self.find_layer(id, packet.header.pt, &packet.extensions);
@@ -108,11 +109,11 @@ impl Shard {
             let rtx = matches!(pt_use, PtUse::Rtx(_));
             let rid: Option<Rid> =
                 if rtx { extensions.repaired_rid.or(extensions.rid) } else { extensions.rid };
-            // Without a MID only a RID can tell.
-            if mid.is_none() && rid.is_none() {
+            let Some(layer) = up.layer_by_rid(rid) else { continue };
+            // Without a name the payload type must tell, and what is known already stays as it is.
+            if mid.is_none() && rid.is_none() && up.knows(layer, rtx) {
                 continue;
             }
-            let Some(layer) = up.layer_by_rid(rid) else { continue };
             if found.replace(SsrcUse { up: *key, layer, rtx }).is_some() {
                 return None;
             }

@@ -37,7 +37,7 @@ impl Shard {
         if peer.connect_by.is_some_and(|t| t <= now) {
             peer.transport.close(now);
             self.after_transport(now, id, None);
-            self.remove_peer(id);
+            self.remove_peer(now, id);
             self.emit(Event::Closed { id, reason: CloseReason::TimedOut });
             return;
         }

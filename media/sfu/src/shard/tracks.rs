@@ -98,12 +98,13 @@ impl Shard {
         }
     }
 
-    pub(super) fn remove_up(&mut self, key: Key) {
+    pub(super) fn remove_up(&mut self, now: Instant, key: Key) {
+        let Some(up) = self.ups.get_mut(key) else { return };
+        for down in std::mem::take(&mut up.downs) {
+            self.remove_down(now, down);
+        }
         let Some(up) = self.ups.remove(key) else { return };
         self.up_ids.remove(&up.id);
-        for down in up.downs {
-            self.remove_down(down);
-        }
         self.audible.retain(|k| *k != key);
         if let Some(peer) = self.peers.get_mut(up.transport) {
             peer.ups.retain(|k| *k != key);
@@ -150,6 +151,7 @@ impl Shard {
             self.drop_packet(DropReason::StaleCommand);
             return;
         };
+        peer.cut_endings(config.ssrc, config.rtx_ssrc);
         let taken = |ssrc| peer.down_ssrcs.contains_key(&ssrc);
         if taken(config.ssrc) || config.rtx_ssrc.is_some_and(taken) || peer.retired.len() >= MAX_RETIRED {
             self.drop_packet(DropReason::Limit);
@@ -190,7 +192,7 @@ impl Shard {
         self.retarget_one(now, key);
     }
 
-    pub(super) fn remove_down(&mut self, key: Key) {
+    pub(super) fn remove_down(&mut self, now: Instant, key: Key) {
         let Some(down) = self.downs.remove(key) else { return };
         self.down_ids.remove(&down.id);
         if let Some(up) = self.ups.get_mut(down.source) {
@@ -201,12 +203,6 @@ impl Shard {
         peer.down_ssrcs.retain(|_, k| *k != key);
         peer.queue.retain(|q| q.down != key);
         peer.fills.retain(|f| f.down != key);
-        let (media, rtx) = down.retire();
-        if let Some(media) = media {
-            peer.retired.insert(down.ssrc, media);
-        }
-        if let Some(ssrc) = down.rtx_ssrc {
-            peer.retired.insert(ssrc, rtx);
-        }
+        self.fill_end(now, key, down);
     }
 }

@@ -80,7 +80,7 @@ impl Shard {
                     }
                 }
                 TransportOutput::Closed { reason } => {
-                    self.remove_peer(id);
+                    self.remove_peer(now, id);
                     self.emit(Event::Closed { id, reason });
                     return;
                 }
@@ -109,7 +109,7 @@ impl Shard {
         let contexts = SrtpKeys::from_dtls(profile(keying.profile), &keying.material, keying.is_client);
         let (Some(to), Ok((sender, receiver))) = (to, contexts) else {
             tracing::error!(?id, "no SRTP contexts from the exported keys");
-            self.remove_peer(id);
+            self.remove_peer(now, id);
             self.emit(Event::Closed { id, reason: CloseReason::ProtocolError });
             return;
         };
@@ -168,15 +168,15 @@ impl Shard {
     }
 
     /// Removes a transport and everything that hangs on it.
-    pub(super) fn remove_peer(&mut self, id: TransportId) {
+    pub(super) fn remove_peer(&mut self, now: Instant, id: TransportId) {
         self.drain_sends(id);
         let Some(peer) = self.peers.get_mut(id) else { return };
         let (ups, downs) = (std::mem::take(&mut peer.ups), std::mem::take(&mut peer.downs));
         for key in ups {
-            self.remove_up(key);
+            self.remove_up(now, key);
         }
         for key in downs {
-            self.remove_down(key);
+            self.remove_down(now, key);
         }
         let Some(peer) = self.peers.remove(id) else { return };
         self.stats.drops.add_many(DropReason::Unauthenticated, peer.transport.stats().unauthenticated);
@@ -197,7 +197,7 @@ fn peer_close(shard: &mut Shard, now: Instant, id: TransportId) {
     if let Some(peer) = shard.peers.get_mut(id) {
         peer.transport.close(now);
     }
-    shard.remove_peer(id);
+    shard.remove_peer(now, id);
 }
 
 fn selected(path: &Path) -> SelectedPath {

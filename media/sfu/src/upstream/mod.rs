@@ -184,6 +184,12 @@ impl UpTrack {
         }
     }
 
+    /// Whether the SSRC of a layer, or of its repair stream, is known.
+    pub(crate) fn knows(&self, layer: usize, rtx: bool) -> bool {
+        let ssrc = |l: &Layer| if rtx { l.rtx_ssrc } else { l.ssrc };
+        self.layers.get(layer).is_some_and(|l| ssrc(l).is_some())
+    }
+
     /// Best live layer at or below `max`; above it only when nothing at or below lives. When nothing lives at all (a
     /// still screen, say), the layers that once did count.
     pub(crate) fn best_live(&self, max: u8) -> Option<u8> {

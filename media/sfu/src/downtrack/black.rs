@@ -1,0 +1,60 @@
+//! Key frames of 16x16 black pixels, ready for RTP.
+
+use bedrud_rtp::Codec;
+
+/// Payload descriptor (RFC 7741: start of partition 0), then the frame.
+const VP8: &[u8] = &[
+    0x10, 0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a, 0x10, 0x00, 0x10, 0x00, 0x00, 0x47, 0x08, 0x85, 0x85, 0x88,
+    0x85, 0x84, 0x88, 0x02, 0x02, 0x00, 0x0c, 0x0d, 0x60, 0x00, 0xfe, 0xff, 0xab, 0x50, 0x80,
+];
+
+/// STAP-A (RFC 6184 section 5.7.1) of parameter sets and an IDR picture; a picture right after another one must have
+/// another `idr_pic_id`.
+const H264: [&[u8]; 2] = [
+    &[
+        0x78, 0x00, 0x13, 0x67, 0x42, 0xc0, 0x0a, 0xdd, 0xe8, 0x40, 0x00, 0x00, 0x03, 0x00, 0x40, 0x00, 0x00,
+        0x0f, 0x23, 0xc4, 0x89, 0xe0, 0x00, 0x05, 0x68, 0xce, 0x0f, 0x2c, 0x80, 0x00, 0x0b, 0x65, 0x88, 0x84,
+        0x04, 0x3c, 0x98, 0xa0, 0x00, 0x34, 0x1b, 0x80,
+    ],
+    &[
+        0x78, 0x00, 0x13, 0x67, 0x42, 0xc0, 0x0a, 0xdd, 0xe8, 0x40, 0x00, 0x00, 0x03, 0x00, 0x40, 0x00, 0x00,
+        0x0f, 0x23, 0xc4, 0x89, 0xe0, 0x00, 0x05, 0x68, 0xce, 0x0f, 0x2c, 0x80, 0x00, 0x0b, 0x65, 0x88, 0x82,
+        0x01, 0x0f, 0x26, 0x28, 0x00, 0x0d, 0x06, 0xe0,
+    ],
+];
+
+/// Payload of a black key frame, the `n`th in a row; `None` for codecs that have none.
+pub(crate) fn black_frame(codec: Codec, n: u64) -> Option<&'static [u8]> {
+    match codec {
+        Codec::Vp8 => Some(VP8),
+        Codec::H264 => Some(if n % 2 == 0 { H264[0] } else { H264[1] }),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h264_aggregates_whole_units() {
+        for frame in H264 {
+            let (mut rest, mut kinds) = (&frame[1..], Vec::new());
+            while let Some((len, after)) = rest.split_first_chunk::<2>() {
+                let (unit, after) = after.split_at(usize::from(u16::from_be_bytes(*len)));
+                kinds.push(unit[0] & 0x1f);
+                rest = after;
+            }
+            assert_eq!((kinds, rest.len()), (vec![7, 8, 5], 0));
+        }
+        assert_ne!(black_frame(Codec::H264, 8), black_frame(Codec::H264, 9));
+    }
+
+    #[test]
+    fn vp8_is_a_key_frame_of_sixteen_pixels() {
+        let frame = black_frame(Codec::Vp8, 0).unwrap();
+        assert_eq!(frame[1] & 1, 0, "key frame (RFC 6386 section 9.1)");
+        assert_eq!(frame[4..11], [0x9d, 0x01, 0x2a, 16, 0, 16, 0]);
+        assert_eq!(black_frame(Codec::Av1, 0), None);
+    }
+}
