@@ -124,6 +124,8 @@ fn adjust_shards(shard: &mut ShardConfig, settings: &MediaConfig) {
         shard.key_frame_retry = shard.key_frame_retry.max(least);
     }
     shard.active_level = active_level(settings);
+    shard.active_percent = u8::try_from(settings.audio.min_percentile).map_or(100, |n| n.min(100));
+    shard.smooth_intervals = settings.audio.smooth_intervals;
     shard.audio_interval = Duration::from_millis(settings.audio.update_interval.clamp(50, 60_000).into());
 }
 
@@ -283,10 +285,13 @@ mod tests {
         settings.rtc.pli_throttle.low_quality.0 = Some(Duration::from_secs(3));
         settings.audio.update_interval = 200;
         settings.audio.active_level = 500;
+        settings.audio.min_percentile = 60;
+        settings.audio.smooth_intervals = 4;
         adjust_shards(&mut shard, &settings);
         assert_eq!((shard.video_ring, shard.audio_ring), (1024, 8192));
         assert_eq!((shard.key_frame_interval.as_secs(), shard.key_frame_retry.as_secs()), (3, 3));
         assert_eq!((shard.audio_interval.as_millis(), shard.active_level), (200, 127));
+        assert_eq!((shard.active_percent, shard.smooth_intervals), (60, 4));
         settings.limit.num_tracks = 7;
         settings.limit.bytes_per_sec = 9;
         settings.rtc.congestion_control.allow_pause = true;

@@ -80,6 +80,21 @@ describe('WHIP', () => {
     await web.close();
   });
 
+  test('a data channel of the page is user packets for SDKs, and theirs are bytes for it', async () => {
+    const room = 'whip-data';
+    const web = await sdk('web', room);
+    const publisher = await plainPage();
+    await publisher.call('publish', whip(), await token('page', room), { channel: 'chat' });
+    await web.hears('page', 1000);
+    await publisher.until('the channel to open', 'chat', [], (c) => c.open);
+    await publisher.call('say', 'hello from the page');
+    await web.until('the words', 'messages', [], (d) => d.some((x) => x.text === 'hello from the page' && x.from === 'page'));
+    await web.call('send', 'hello from the SDK', { reliable: true });
+    await publisher.until('the answer', 'chat', [], (c) => c.heard.includes('hello from the SDK'));
+    await publisher.close();
+    await web.close();
+  });
+
   test('a publisher that vanishes is removed', async () => {
     const room = 'whip-vanished';
     const web = await sdk('web', room);

@@ -34,6 +34,10 @@ pub struct ShardConfig {
     pub audio_interval: Duration,
     /// Audio at least this loud is active, -dBov.
     pub active_level: u8,
+    /// An interval counts as speech when at least this share of its packets is active, per cent.
+    pub active_percent: u8,
+    /// Intervals over which loudness is averaged; 0 is as 1.
+    pub smooth_intervals: u32,
     /// Distance of [`crate::Event::Stats`].
     pub stats_interval: Duration,
     /// Retransmitted bytes allowed, per cent of the bytes sent.
@@ -66,6 +70,8 @@ impl Default for ShardConfig {
             layer_timeout: Duration::from_millis(1500),
             audio_interval: Duration::from_millis(400),
             active_level: 35,
+            active_percent: 40,
+            smooth_intervals: 2,
             stats_interval: Duration::from_secs(5),
             rtx_percent: 15,
             start_bitrate: 5_000_000,

@@ -1,4 +1,4 @@
-//! The labelled data channels of one transport and the messages waiting for them.
+//! The data channels of one transport and the messages waiting for them.
 
 use crate::types::DataChannel;
 use bytes::Bytes;
@@ -43,12 +43,12 @@ impl Channels {
         self.queued_bytes
     }
 
-    /// Opens a channel from our side; again is a no-op.
+    /// Opens a labelled channel from our side; again is a no-op.
     pub(crate) fn open(&mut self, rtc: &mut Rtc, channel: DataChannel) {
-        if self.entries.iter().any(|e| e.channel == channel) {
+        if channel == DataChannel::Unlabelled || self.entries.iter().any(|e| e.channel == channel) {
             return;
         }
-        let reliable = channel == DataChannel::Reliable;
+        let reliable = channel.is_reliable();
         let id = rtc.direct_api().create_data_channel(ChannelConfig {
             label: channel.label().to_owned(),
             ordered: reliable,
@@ -63,18 +63,18 @@ impl Channels {
         self.entries.push(Entry { id, channel, open: false });
     }
 
-    /// A channel is open. Unknown labels are closed. Returns the channel when it was not open before.
+    /// A channel is open; one too many is closed. Returns the channel when it was not open before.
     pub(crate) fn opened(&mut self, rtc: &mut Rtc, id: ChannelId, label: &str) -> Option<DataChannel> {
         if let Some(entry) = self.entries.iter_mut().find(|e| e.id == id) {
             let first = !entry.open;
             entry.open = true;
             return first.then_some(entry.channel);
         }
-        let Some(channel) = DataChannel::from_label(label).filter(|_| self.entries.len() < MAX_CHANNELS)
-        else {
+        if self.entries.len() >= MAX_CHANNELS {
             rtc.direct_api().close_data_channel(id);
             return None;
-        };
+        }
+        let channel = DataChannel::from_label(label);
         let first = !self.entries.iter().any(|e| e.channel == channel && e.open);
         self.entries.push(Entry { id, channel, open: true });
         first.then_some(channel)

@@ -28,7 +28,7 @@ pub struct RemoteTransport {
     pub dtls_server: bool,
 }
 
-/// The labelled data channels of the LiveKit protocol.
+/// The data channels of the LiveKit protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DataChannel {
     /// `_reliable`: ordered, reliable.
@@ -37,10 +37,12 @@ pub enum DataChannel {
     Lossy,
     /// `_data_track`: as lossy.
     DataTrack,
+    /// Any other label: bytes of the application, in channels that clients open. Treated as reliable.
+    Unlabelled,
 }
 
 impl DataChannel {
-    /// All three.
+    /// Those with a label of their own.
     pub const ALL: [Self; 3] = [Self::Reliable, Self::Lossy, Self::DataTrack];
 
     /// SCTP channel label.
@@ -50,13 +52,20 @@ impl DataChannel {
             Self::Reliable => "_reliable",
             Self::Lossy => "_lossy",
             Self::DataTrack => "_data_track",
+            Self::Unlabelled => "",
         }
     }
 
     /// Channel behind a label.
     #[must_use]
-    pub fn from_label(label: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|c| c.label() == label)
+    pub fn from_label(label: &str) -> Self {
+        Self::ALL.into_iter().find(|c| c.label() == label).unwrap_or(Self::Unlabelled)
+    }
+
+    /// Whether a message must arrive, and waits rather than being dropped.
+    #[must_use]
+    pub const fn is_reliable(self) -> bool {
+        matches!(self, Self::Reliable | Self::Unlabelled)
     }
 }
 

@@ -23,18 +23,34 @@ fn channels_of_the_server_carry_data_both_ways() {
 }
 
 #[test]
-fn channels_of_the_client_are_recognised_and_others_closed() {
+fn channels_of_the_client_are_told_by_their_label() {
     let mut pair = Pair::new(2);
     pair.describe_client();
     pair.open_from_client("_data_track");
     pair.open_from_client("chat");
     assert!(pair.run_until(5 * SECOND, |p| p.server_opened(DataChannel::DataTrack)));
-    pair.run(SECOND);
-    let opened = pair.server_outputs.iter().filter(|o| matches!(o, TransportOutput::ChannelOpen(_))).count();
-    assert_eq!(opened, 1);
-    assert!(pair.client_events.iter().any(|e| matches!(e, str0m::Event::ChannelClose(_))));
+    assert!(pair.run_until(SECOND, |p| p.server_opened(DataChannel::Unlabelled)));
     pair.server.send(pair.now, DataChannel::DataTrack, Bytes::from_static(b"x"));
     assert!(pair.run_until(SECOND, |p| p.client_data() == [b"x"]));
+    pair.server.send(pair.now, DataChannel::Unlabelled, Bytes::from_static(b"to chat"));
+    assert!(pair.run_until(SECOND, |p| p.client_data().contains(&&b"to chat"[..])));
+    let id = pair.client_channel("chat").unwrap();
+    assert!(pair.client.channel(id).unwrap().write(true, b"from chat").unwrap());
+    assert!(pair.run_until(SECOND, |p| p.server_data() == [(DataChannel::Unlabelled, &b"from chat"[..])]));
+}
+
+#[test]
+fn channels_beyond_all_need_are_closed() {
+    let mut pair = Pair::new(12);
+    pair.describe_client();
+    for _ in 0..12 {
+        pair.open_from_client("chat");
+    }
+    let closed =
+        |p: &Pair| p.client_events.iter().filter(|e| matches!(e, str0m::Event::ChannelClose(_))).count();
+    assert!(pair.run_until(5 * SECOND, |p| closed(p) == 4));
+    let opened = pair.server_outputs.iter().filter(|o| matches!(o, TransportOutput::ChannelOpen(_))).count();
+    assert_eq!(opened, 1, "told once");
 }
 
 #[test]

@@ -8,12 +8,12 @@ section! {
     pub struct Audio {
         /// Loudness from which somebody speaks, -dBov: a lower number is louder.
         active_level: u32 = 35, "active_level", env [];
-        /// Read over: 40 per cent of an interval must be loud.
-        min_percentile: Unread = Unread, "min_percentile", env [], inert;
+        /// Share of an interval that must be loud, per cent.
+        min_percentile: u32 = 40, "min_percentile", env [];
         /// Interval of speaker updates, milliseconds.
         update_interval: u32 = 400, "update_interval", env [];
-        /// Read over: loudness is averaged over two intervals.
-        smooth_intervals: Unread = Unread, "smooth_intervals", env [], inert;
+        /// Intervals over which loudness is averaged.
+        smooth_intervals: u32 = 2, "smooth_intervals", env [];
         /// Read over.
         active_red_encoding: Unread = Unread, "active_red_encoding", env [], inert;
         /// Read over.

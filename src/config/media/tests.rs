@@ -135,7 +135,7 @@ fn forms_that_the_reference_server_takes_are_read() {
                 pli_throttle: {low_quality: 2s, mid_quality: 1s}\n  congestion_control: {allow_pause: true, probe_mode: padding}\n\
                 room: {max_room_name_length: 10, max_participant_identity_length: 11, max_metadata_size: 12}\n\
                 logging: {sample_initial: 1, item_sample_seconds: 2}\n\
-                audio: {active_level: 40, update_interval: 200}\n\
+                audio: {active_level: 40, update_interval: 200, min_percentile: 30}\n\
                 limit: {num_tracks: -1, bytes_per_sec: 1000000000, signal_message_size_limit: 100}\n";
     let loaded = parse(text, &[]).unwrap();
     let config = &loaded.config;
@@ -146,6 +146,7 @@ fn forms_that_the_reference_server_takes_are_read() {
     assert!(config.rtc.congestion_control.allow_pause);
     assert_eq!(config.room.max_room_name_length, Some(10));
     assert_eq!((config.audio.active_level, config.audio.update_interval), (40, 200));
+    assert_eq!((config.audio.min_percentile, config.audio.smooth_intervals), (30, 2));
     assert_eq!((config.limit.num_tracks, config.limit.bytes_per_sec), (-1, 1_000_000_000));
     assert_eq!(
         loaded.inert,

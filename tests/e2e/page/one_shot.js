@@ -4,6 +4,8 @@
   let pc;
   let session;
   let element;
+  let chat;
+  const heard = [];
 
   const auth = (token) => ({ authorization: `Bearer ${token}` });
   const attribute = (sdp, name) => sdp.match(new RegExp(`^a=${name}:(.*)$`, 'm'))?.[1].trim();
@@ -25,8 +27,12 @@
   }
 
   window.driver = {
-    async publish(address, token, { hz = 1000, microphone = false, rids = [], width = 1280, height = 720 } = {}) {
+    async publish(address, token, { hz = 1000, microphone = false, rids = [], width = 1280, height = 720, channel } = {}) {
       peerConnection();
+      if (channel) {
+        chat = pc.createDataChannel(channel);
+        chat.onmessage = async (e) => heard.push(typeof e.data === 'string' ? e.data : await new Response(e.data).text());
+      }
       const sound = microphone ? (await navigator.mediaDevices.getUserMedia({ audio: true })).getAudioTracks()[0] : await media.tone(hz);
       pc.addTransceiver(sound, { direction: 'sendonly' });
       const scale = 2 ** (rids.length - 1);
@@ -79,6 +85,8 @@
       }
       return { status, body: fragment };
     },
+    say: (text) => chat.send(text),
+    chat: () => ({ open: chat.readyState === 'open', heard }),
     async end() {
       return (await fetch(session.address, { method: 'DELETE', headers: auth(session.token) })).status;
     },

@@ -28,6 +28,7 @@ impl Hub {
             }
             Event::Data { id, channel, payload } => self.at_transport(now, id, |r, cx, p| match channel {
                 DataChannel::DataTrack => r.on_data_track_packet(cx, p, &payload),
+                DataChannel::Unlabelled => r.on_unlabelled_data(cx, p, &payload),
                 _ => r.on_data(cx, p, channel, &payload),
             }),
             Event::UpLayerStarted { track, spatial, ssrc, codec } => {

@@ -148,6 +148,32 @@ impl Room {
         }
     }
 
+    /// Bytes on a channel with a label of the application's own: for everyone else, as a user packet.
+    pub(crate) fn on_unlabelled_data(&mut self, cx: &mut Cx<'_>, pid: Pid, payload: &Bytes) {
+        let Some(p) = self.get(pid).filter(|p| p.permission.can_publish_data) else { return };
+        let (identity, sid) =
+            if p.hidden() { Default::default() } else { (p.identity().to_owned(), p.sid.to_string()) };
+        let user = UserPacket {
+            payload: payload.to_vec(),
+            participant_identity: identity.clone(),
+            participant_sid: sid.clone(),
+            ..UserPacket::default()
+        };
+        let packet = DataPacket {
+            kind: Kind::Reliable as i32,
+            participant_identity: identity,
+            participant_sid: sid,
+            value: Some(Value::User(user)),
+            ..DataPacket::default()
+        };
+        let out = Bytes::from(packet.encode_to_vec());
+        for other in self.pids() {
+            if other != pid {
+                self.deliver(cx, other, DataChannel::Reliable, &out);
+            }
+        }
+    }
+
     /// A message of the server API. The caller has checked the nonce's length.
     pub(crate) fn send_data(&mut self, cx: &mut Cx<'_>, request: SendDataRequest) {
         if !self.nonces.is_new(&request.nonce) {
@@ -188,6 +214,15 @@ impl Room {
             }
             return;
         }
+        if p.primary_has(DataChannel::Unlabelled) && channel != DataChannel::DataTrack {
+            if let Some(payload) = user_payload(payload)
+                && let Some(link) = p.primary()
+            {
+                let (id, channel) = (link.id, DataChannel::Unlabelled);
+                cx.command(id.shard, Command::SendData { id, channel, payload });
+            }
+            return;
+        }
         // A session of one offer opens channels with that offer or never.
         let never = p.one_shot.as_ref().is_some_and(|o| !o.has_channels());
         let gone = never || p.state == participant_info::State::Disconnected || p.is_forwarded();
@@ -217,6 +252,14 @@ impl Room {
         self.get(publisher).is_some_and(|o| {
             o.tracks.keys().any(|t| p.subscriptions.get(t).is_some_and(|s| s.down.is_some()))
         })
+    }
+}
+
+/// What an application sent, for clients that know no packets.
+fn user_payload(packet: &[u8]) -> Option<Bytes> {
+    match DataPacket::decode(packet).ok()?.value? {
+        Value::User(user) => Some(user.payload.into()),
+        _ => None,
     }
 }
 

@@ -43,6 +43,35 @@ fn received(w: &mut World, name: &str, channel: DataChannel) -> Vec<DataPacket> 
     w.sent_to(id, channel).iter().map(|p| DataPacket::decode(p.as_slice()).unwrap()).collect()
 }
 
+/// WHIP clients with a channel of their own, and pages that open one beside those of an SDK.
+#[test]
+fn bytes_on_a_channel_with_another_label_are_user_packets_for_the_others() {
+    let mut w = room();
+    let id = w.client("carol").publisher.unwrap();
+    for channel in DataChannel::ALL {
+        w.shard_event(Event::ChannelClosed { id, channel });
+    }
+    w.shard_event(Event::ChannelOpen { id, channel: DataChannel::Unlabelled });
+    w.data("carol", DataChannel::Unlabelled, b"raw".to_vec());
+    let sid = w.client("carol").sid();
+    for name in ["alice", "bob"] {
+        let got = received(&mut w, name, DataChannel::Reliable);
+        assert_eq!(got.len(), 1, "{name}");
+        assert_eq!((got[0].participant_identity.as_str(), &got[0].participant_sid), ("carol", &sid));
+        let Some(Value::User(u)) = &got[0].value else { panic!("user packet") };
+        assert_eq!((u.payload.as_slice(), u.participant_identity.as_str()), (&b"raw"[..], "carol"));
+    }
+    w.data("alice", DataChannel::Reliable, user(b"hello", &[]).encode_to_vec());
+    w.data("alice", DataChannel::Lossy, user(b"psst", &["carol"]).encode_to_vec());
+    let chat =
+        DataPacket { value: Some(Value::ChatMessage(ChatMessage::default())), ..DataPacket::default() };
+    w.data("alice", DataChannel::Reliable, chat.encode_to_vec());
+    assert_eq!(w.sent_to(id, DataChannel::Unlabelled), [b"hello".to_vec(), b"psst".to_vec()]);
+    w.data("bob", DataChannel::Unlabelled, b"beside".to_vec());
+    assert_eq!(w.sent_to(id, DataChannel::Unlabelled).last().unwrap(), b"beside");
+    assert_eq!(received(&mut w, "alice", DataChannel::Reliable).len(), 2, "on the labelled channel");
+}
+
 #[test]
 fn packet_reaches_everyone_else_with_its_true_sender() {
     let mut w = room();

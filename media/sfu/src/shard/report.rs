@@ -26,7 +26,7 @@ impl Shard {
         let ups = &mut self.ups;
         self.audible.retain(|key| {
             let Some(up) = ups.get_mut(*key) else { return false };
-            levels.extend(up.meter.take(up.id));
+            levels.extend(up.meter.take(up.id, &self.config));
             let idle = up.meter.is_idle();
             up.metered = !idle;
             !idle

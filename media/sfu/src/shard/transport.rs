@@ -7,7 +7,7 @@ use crate::path::{Path, Proto};
 use crate::peer::Srtp;
 use crate::stats::DropReason;
 use bedrud_rtp::SrtpKeys;
-use bedrud_transport::{DataChannel, SrtpKeying, TransportOutput};
+use bedrud_transport::{SrtpKeying, TransportOutput};
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -73,7 +73,7 @@ impl Shard {
                     // Nobody takes messages. Lossy ones may be lost; a reliable one must not vanish in a connection
                     // that goes on.
                     self.drop_packet(DropReason::EventOverflow);
-                    if channel == DataChannel::Reliable {
+                    if channel.is_reliable() {
                         peer_close(self, now, id);
                         self.emit(Event::Closed { id, reason: CloseReason::SlowConsumer });
                         return;

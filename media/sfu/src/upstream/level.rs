@@ -1,12 +1,9 @@
 //! Loudness of one audio track per interval (RFC 6464 values).
 
+use crate::config::ShardConfig;
 use crate::event::AudioLevel;
 use crate::ids::UpTrackId;
 
-/// Share of smoothing taken by the newest interval: 2 / (N + 1) with N = 2 intervals.
-const SMOOTHING: f64 = 2.0 / 3.0;
-/// An interval counts as speech when at least this share of its packets is active, per cent.
-const MIN_ACTIVE_PERCENT: u32 = 40;
 /// Silence in -dBov.
 const SILENCE: u8 = 127;
 
@@ -37,16 +34,18 @@ impl AudioMeter {
     }
 
     /// Ends an interval. `None` when nothing came and silence was reported already.
-    pub(crate) fn take(&mut self, track: UpTrackId) -> Option<AudioLevel> {
+    pub(crate) fn take(&mut self, track: UpTrackId, config: &ShardConfig) -> Option<AudioLevel> {
         if self.packets == 0 && self.reported_silence {
             return None;
         }
         self.reported_silence = self.packets == 0;
         let percent = (self.active * 100).checked_div(self.packets).unwrap_or(0).min(100);
-        if percent >= MIN_ACTIVE_PERCENT {
+        if self.active > 0 && percent >= u32::from(config.active_percent) {
             // Quieter the less of the interval is active.
             let linear = 10f64.powf(-f64::from(self.loudest) / 20.0) * f64::from(percent) / 100.0;
-            self.smoothed += (linear - self.smoothed) * SMOOTHING;
+            // The newest interval's share of an exponential average over N.
+            let share = 2.0 / (f64::from(config.smooth_intervals.max(1)) + 1.0);
+            self.smoothed += (linear - self.smoothed) * share;
         } else {
             self.smoothed = 0.0;
         }
@@ -76,19 +75,44 @@ impl AudioMeter {
 mod tests {
     use super::*;
 
+    fn take(meter: &mut AudioMeter) -> Option<AudioLevel> {
+        meter.take(UpTrackId(1), &ShardConfig::default())
+    }
+
+    #[test]
+    fn the_share_of_speech_and_the_average_are_settings() {
+        let config = ShardConfig { active_percent: 20, smooth_intervals: 1, ..ShardConfig::default() };
+        let mut m = AudioMeter::default();
+        let mut level = |config: &ShardConfig| {
+            for level in [10, 10, 10, 90, 90, 90, 90, 90, 90, 90] {
+                m.on_packet(level, 35);
+            }
+            m.take(UpTrackId(1), config).unwrap().level
+        };
+        assert_eq!(level(&ShardConfig::default()), 127);
+        // 10 dB, less by the 30 per cent that are speech, at once.
+        assert_eq!(level(&config), 20);
+        let slow = ShardConfig { active_percent: 20, smooth_intervals: 9, ..ShardConfig::default() };
+        m = AudioMeter::default();
+        for level in [10; 10] {
+            m.on_packet(level, 35);
+        }
+        assert_eq!(m.take(UpTrackId(1), &slow).unwrap().level, 24, "a fifth of it");
+    }
+
     #[test]
     fn speech_is_loud_and_silence_follows_at_once() {
         let mut m = AudioMeter::default();
         for _ in 0..20 {
             m.on_packet(20, 35);
         }
-        let a = m.take(UpTrackId(1)).unwrap();
+        let a = take(&mut m).unwrap();
         assert_eq!(a.active_percent, 100);
         assert!((20..=25).contains(&a.level), "{}", a.level);
         for _ in 0..20 {
             m.on_packet(90, 35);
         }
-        let b = m.take(UpTrackId(1)).unwrap();
+        let b = take(&mut m).unwrap();
         assert_eq!((b.level, b.active_percent), (127, 0));
     }
 
@@ -98,16 +122,16 @@ mod tests {
         for level in [5, 5, 5, 90, 90, 90, 90, 90, 90, 90] {
             m.on_packet(level, 35);
         }
-        assert_eq!(m.take(UpTrackId(1)).unwrap().level, 127);
+        assert_eq!(take(&mut m).unwrap().level, 127);
     }
 
     #[test]
     fn a_stopped_track_is_reported_silent_once() {
         let mut m = AudioMeter::default();
         m.on_packet(10, 35);
-        assert!(m.take(UpTrackId(1)).is_some());
-        assert_eq!(m.take(UpTrackId(1)).unwrap().level, 127);
+        assert!(take(&mut m).is_some());
+        assert_eq!(take(&mut m).unwrap().level, 127);
         assert!(m.is_idle());
-        assert!(m.take(UpTrackId(1)).is_none());
+        assert!(take(&mut m).is_none());
     }
 }

@@ -240,14 +240,14 @@ impl Transport {
             return;
         }
         let config = *self.context.config();
-        let written = if channel == DataChannel::Reliable {
+        let written = if channel.is_reliable() {
             self.channels.send_reliable(&mut self.rtc, channel, bytes, config.reliable_queue_bytes)
         } else {
             self.channels.send_lossy(&mut self.rtc, channel, &bytes, config.lossy_buffer_bytes)
         };
         match written {
             Written::Accepted => self.turn(now, Some(Input::Timeout(now))),
-            Written::Dropped if channel == DataChannel::Reliable => self.stats.reliable_dropped += 1,
+            Written::Dropped if channel.is_reliable() => self.stats.reliable_dropped += 1,
             Written::Dropped => self.stats.lossy_dropped += 1,
             Written::Overflow => self.close_with(now, CloseReason::SlowConsumer),
         }
