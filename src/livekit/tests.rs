@@ -248,6 +248,7 @@ async fn calls_that_cannot_be_served_are_clear_errors() {
         ("livekit.Egress/ListEgress", "{}", 503, "unavailable"),
         ("livekit.Ingress/ListIngress", "{}", 503, "unavailable"),
         ("livekit.SIP/ListSIPTrunk", "{}", 503, "unavailable"),
+        ("livekit.Connector/DialWhatsAppCall", "{}", 503, "unavailable"),
     ] {
         let (got, error) = f.twirp(method, &token, body).await;
         assert_eq!((got, &error["code"]), (status, &code.into()), "{method}");

@@ -4,7 +4,6 @@ use crate::server::Server;
 use crate::signalling::signer;
 use bedrud::auth::media_token::VideoGrant;
 use futures_util::StreamExt as _;
-use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message;
 
 #[tokio::test]

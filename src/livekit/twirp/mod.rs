@@ -25,8 +25,14 @@ use codec::Encoding;
 use serde::Deserialize;
 
 /// Services of the protocol that this server does not have.
-const ABSENT: [(&str, &str); 3] =
-    [("livekit.Egress", "egress"), ("livekit.Ingress", "ingress"), ("livekit.SIP", "SIP")];
+const ABSENT: [(&str, &str); 6] = [
+    ("livekit.Egress", "egress"),
+    ("livekit.Ingress", "ingress"),
+    ("livekit.SIP", "SIP"),
+    ("livekit.Connector", "the connector service"),
+    ("livekit.PhoneNumberService", "the phone number service"),
+    ("livekit.AgentSimulation", "agent simulation"),
+];
 
 #[derive(Deserialize)]
 pub(super) struct Token {

@@ -27,7 +27,7 @@ const H264: [&[u8]; 2] = [
 pub(crate) fn black_frame(codec: Codec, n: u64) -> Option<&'static [u8]> {
     match codec {
         Codec::Vp8 => Some(VP8),
-        Codec::H264 => Some(if n % 2 == 0 { H264[0] } else { H264[1] }),
+        Codec::H264 => Some(if n.is_multiple_of(2) { H264[0] } else { H264[1] }),
         _ => None,
     }
 }
