@@ -169,6 +169,8 @@ describe('WHEP', { skip: !ours && 'not part of the other server' }, () => {
     await alice.call('disconnect');
     await plays(player, { width: 800, hz: 1500 });
     assert.equal((await player.call('video')).ssrc, first.ssrc);
+    await bob.call('disconnect');
+    await player.until('a small black picture instead of the last one of bob', 'video', [], (v) => v.width === 16);
     await Promise.all([alice.close(), bob.close(), player.close()]);
   });
 
