@@ -148,30 +148,11 @@ impl Room {
         }
     }
 
-    /// Bytes on a channel with a label of the application's own: for everyone else, as a user packet.
+    /// Bytes on a channel with a label of the application's own: as if they had come in a user packet.
     pub(crate) fn on_unlabelled_data(&mut self, cx: &mut Cx<'_>, pid: Pid, payload: &Bytes) {
-        let Some(p) = self.get(pid).filter(|p| p.permission.can_publish_data) else { return };
-        let (identity, sid) =
-            if p.hidden() { Default::default() } else { (p.identity().to_owned(), p.sid.to_string()) };
-        let user = UserPacket {
-            payload: payload.to_vec(),
-            participant_identity: identity.clone(),
-            participant_sid: sid.clone(),
-            ..UserPacket::default()
-        };
-        let packet = DataPacket {
-            kind: Kind::Reliable as i32,
-            participant_identity: identity,
-            participant_sid: sid,
-            value: Some(Value::User(user)),
-            ..DataPacket::default()
-        };
-        let out = Bytes::from(packet.encode_to_vec());
-        for other in self.pids() {
-            if other != pid {
-                self.deliver(cx, other, DataChannel::Reliable, &out);
-            }
-        }
+        let user = UserPacket { payload: payload.to_vec(), ..UserPacket::default() };
+        let packet = DataPacket { value: Some(Value::User(user)), ..DataPacket::default() };
+        self.on_data(cx, pid, DataChannel::Reliable, &packet.encode_to_vec().into());
     }
 
     /// A message of the server API. The caller has checked the nonce's length.
@@ -214,7 +195,9 @@ impl Room {
             }
             return;
         }
-        if p.primary_has(DataChannel::Unlabelled) && channel != DataChannel::DataTrack {
+        // A client without an SDK may know no packets. One with an SDK will open the labelled channels yet.
+        if p.one_shot.is_some() && p.primary_has(DataChannel::Unlabelled) && channel != DataChannel::DataTrack
+        {
             if let Some(payload) = user_payload(payload)
                 && let Some(link) = p.primary()
             {
@@ -237,13 +220,12 @@ impl Room {
         }
     }
 
-    /// The participant's reliable channel is open: what was kept goes out first.
+    /// A channel of the participant for reliable data is open: what was kept goes out first.
     pub(crate) fn flush_early_data(&mut self, cx: &mut Cx<'_>, pid: Pid) {
         let Some(p) = self.get_mut(pid) else { return };
-        let Some(id) = p.primary().map(|l| l.id) else { return };
         p.data.early_bytes = 0;
         for payload in std::mem::take(&mut p.data.early) {
-            cx.command(id.shard, Command::SendData { id, channel: DataChannel::Reliable, payload });
+            self.deliver(cx, pid, DataChannel::Reliable, &payload);
         }
     }
 

@@ -118,7 +118,7 @@ impl Room {
         let Some(link) = p.link_mut(id) else { return };
         link.set_channel(channel, open);
         let downstream = p.primary().is_some_and(|l| l.id == id);
-        if open && downstream && channel == DataChannel::Reliable {
+        if open && downstream && channel.is_reliable() {
             self.flush_early_data(cx, pid);
         }
     }

@@ -1,6 +1,7 @@
 use crate::client::Client;
+use crate::whip;
 use crate::world::{World, join};
-use bedrud_room::ServiceRequest;
+use bedrud_room::{OneShotRole, ServiceRequest};
 use bedrud_sfu::{DataChannel, Event, TransportId};
 use livekit_protocol::data_packet::Value;
 use livekit_protocol::request_response::Reason;
@@ -43,33 +44,49 @@ fn received(w: &mut World, name: &str, channel: DataChannel) -> Vec<DataPacket> 
     w.sent_to(id, channel).iter().map(|p| DataPacket::decode(p.as_slice()).unwrap()).collect()
 }
 
-/// WHIP clients with a channel of their own, and pages that open one beside those of an SDK.
-#[test]
-fn bytes_on_a_channel_with_another_label_are_user_packets_for_the_others() {
-    let mut w = room();
-    let id = w.client("carol").publisher.unwrap();
+/// A client that has opened none of the labelled channels.
+fn without_labels(w: &mut World, id: TransportId) {
     for channel in DataChannel::ALL {
         w.shard_event(Event::ChannelClosed { id, channel });
     }
+}
+
+#[test]
+fn bytes_on_a_channel_with_another_label_are_user_packets_for_the_others() {
+    let mut w = room();
+    let sound = [whip::section("0", false, "sendonly", false)];
+    let opened = whip::open(&mut w, "camera", OneShotRole::Publish, &sound, |_| {}).unwrap();
+    let id = whip::transport(&opened);
+    without_labels(&mut w, id);
+    w.data("alice", DataChannel::Reliable, user(b"early", &[]).encode_to_vec());
     w.shard_event(Event::ChannelOpen { id, channel: DataChannel::Unlabelled });
-    w.data("carol", DataChannel::Unlabelled, b"raw".to_vec());
-    let sid = w.client("carol").sid();
-    for name in ["alice", "bob"] {
-        let got = received(&mut w, name, DataChannel::Reliable);
-        assert_eq!(got.len(), 1, "{name}");
-        assert_eq!((got[0].participant_identity.as_str(), &got[0].participant_sid), ("carol", &sid));
-        let Some(Value::User(u)) = &got[0].value else { panic!("user packet") };
-        assert_eq!((u.payload.as_slice(), u.participant_identity.as_str()), (&b"raw"[..], "carol"));
+    w.shard_event(Event::Data { id, channel: DataChannel::Unlabelled, payload: b"raw".to_vec().into() });
+    for name in ["bob", "carol"] {
+        let got = received(&mut w, name, DataChannel::Reliable).pop().unwrap();
+        assert_eq!((got.participant_identity.as_str(), &got.participant_sid), ("camera", &opened.sid));
+        let Some(Value::User(u)) = &got.value else { panic!("user packet") };
+        assert_eq!((u.payload.as_slice(), u.participant_identity.as_str()), (&b"raw"[..], "camera"));
     }
-    w.data("alice", DataChannel::Reliable, user(b"hello", &[]).encode_to_vec());
-    w.data("alice", DataChannel::Lossy, user(b"psst", &["carol"]).encode_to_vec());
+    w.data("alice", DataChannel::Lossy, user(b"psst", &["camera"]).encode_to_vec());
     let chat =
         DataPacket { value: Some(Value::ChatMessage(ChatMessage::default())), ..DataPacket::default() };
     w.data("alice", DataChannel::Reliable, chat.encode_to_vec());
-    assert_eq!(w.sent_to(id, DataChannel::Unlabelled), [b"hello".to_vec(), b"psst".to_vec()]);
-    w.data("bob", DataChannel::Unlabelled, b"beside".to_vec());
-    assert_eq!(w.sent_to(id, DataChannel::Unlabelled).last().unwrap(), b"beside");
-    assert_eq!(received(&mut w, "alice", DataChannel::Reliable).len(), 2, "on the labelled channel");
+    assert_eq!(w.sent_to(id, DataChannel::Unlabelled), [b"early".to_vec(), b"psst".to_vec()]);
+}
+
+/// A page that opens a channel beside those of its SDK.
+#[test]
+fn a_channel_of_its_own_takes_nothing_from_an_sdk() {
+    let mut w = room();
+    let id = w.client("carol").publisher.unwrap();
+    without_labels(&mut w, id);
+    w.shard_event(Event::ChannelOpen { id, channel: DataChannel::Unlabelled });
+    w.data("alice", DataChannel::Reliable, user(b"early", &[]).encode_to_vec());
+    assert!(w.sent_to(id, DataChannel::Unlabelled).is_empty());
+    w.shard_event(Event::ChannelOpen { id, channel: DataChannel::Reliable });
+    assert_eq!(received(&mut w, "carol", DataChannel::Reliable).len(), 1, "kept until its channel was open");
+    w.data("carol", DataChannel::Unlabelled, b"beside".to_vec());
+    assert_eq!(received(&mut w, "bob", DataChannel::Reliable).len(), 2);
 }
 
 #[test]

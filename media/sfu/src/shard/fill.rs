@@ -47,10 +47,10 @@ impl Shard {
             return peer.retire(&down);
         }
         down.history.clear();
-        let (id, due) = (peer.id, now);
-        peer.endings.push(Ending { key, down, filled: None });
-        peer.fill_due = Some(peer.fill_due.map_or(due, |t| t.min(due)));
-        self.timers.arm(id, &mut peer.armed, Some(due));
+        arm(&mut self.peers, &mut self.timers, &down);
+        if let Some(peer) = self.peers.get_mut(down.transport) {
+            peer.endings.push(Ending { key, down, filled: None });
+        }
     }
 
     pub(super) fn run_fillers(&mut self, now: Instant, id: TransportId) {
