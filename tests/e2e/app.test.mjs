@@ -85,6 +85,67 @@ describe('a meeting in the web app', () => {
     assert.deepEqual([...ada.foreign, ...ben.foreign], []);
   });
 
+  test('a network without packets is told at once, and everybody is shown muted and dark until it is back', async () => {
+    await ben.seesMoving('Ada');
+    // A stopped process answers nothing and closes nothing, as a network that drops every packet.
+    on.server.child.kill('SIGSTOP');
+    try {
+      await ben.until('the banner', () => ben.link('offline'), { timeout: 12_000 });
+      const seen = await ben.page.evaluate(() => ({
+        pressed: ['toggle-mic', 'toggle-camera'].map((id) => document.querySelector(`[data-testid="${id}"]`).getAttribute('aria-pressed')),
+        tiles: [...document.querySelectorAll('[data-testid="tile"]')].map((t) => [t.dataset.micMuted, t.dataset.speaking, t.querySelectorAll('video').length, t.querySelector('[data-testid="quality"]')?.dataset.quality]),
+      }));
+      assert.deepEqual(seen, { pressed: ['false', 'false'], tiles: [['true', 'false', 0, 'lost'], ['true', 'false', 0, 'lost']] });
+      await ben.page.screenshot({ path: path.join(outDir, 'offline.png') });
+    } finally {
+      on.server.child.kill('SIGCONT');
+    }
+    await ben.until('the banner to go', async () => !(await ben.link('offline')) && !(await ben.link('signal')) && !(await ben.link('media')) && !(await ben.link('rejoin')), { timeout: 60_000 });
+    assert.equal(await ben.page.$eval('[data-testid="toggle-mic"]', (b) => b.getAttribute('aria-pressed')), 'true');
+    await ben.seesMoving('Ada');
+    await ada.seesMoving('Ben');
+    await ada.hears(1200);
+    await ben.page.setOfflineMode(true);
+    const pressed = () => ben.page.$eval('[data-testid="toggle-mic"]', (b) => b.getAttribute('aria-pressed'));
+    await ben.until('the word of the browser', async () => (await pressed()) === 'false' && (await ben.page.$('[data-testid="connection-banner"]')));
+    await ben.page.setOfflineMode(false);
+    await ben.until('the network to be back', async () => (await pressed()) === 'true', { timeout: 60_000 });
+    await ben.seesMoving('Ada');
+    await ada.seesMoving('Ben');
+  });
+
+  test('leaving while the call connects opens no microphone, no camera and no place in the room', async () => {
+    const cat = await AppClient.open(on.right, on.server.url, { context: await on.right.createBrowserContext() });
+    await cat.countDevices();
+    await cat.go('/m/standup-call');
+    await cat.type('name', 'Cat');
+    await cat.click('guest-submit');
+    await cat.click('prejoin-camera');
+    await cat.until('the preview', async () => (await cat.devices()).live === 2);
+    // The call connects for as long as the server says nothing.
+    on.server.child.kill('SIGSTOP');
+    try {
+      await cat.click('prejoin-join');
+      await cat.until('the connection to begin', () => cat.page.evaluate(() => window.__bedrudRoom?.state === 'connecting'));
+      await cat.page.$eval('header a', (home) => home.click());
+      await cat.until('another page', () => cat.page.evaluate(() => location.pathname === '/'));
+      assert.equal((await cat.devices()).live, 0, 'devices are let go with the page');
+    } finally {
+      on.server.child.kill('SIGCONT');
+    }
+    // What the server does with the connection shows on another one that it takes later.
+    const dan = await AppClient.open(on.right, on.server.url, { context: await on.right.createBrowserContext() });
+    await dan.go('/m/standup-call');
+    await dan.type('name', 'Dan');
+    await dan.click('guest-submit');
+    await dan.join();
+    await ada.until('Dan to be there', () => ada.tile('Dan'));
+    await ada.until('Cat not to be there', async () => (await ada.tile('Cat')) === null);
+    assert.deepEqual(await cat.devices(), { live: 0, opened: 2 });
+    await dan.close();
+    await cat.close();
+  });
+
   test('a killed server comes back with accounts, rooms and everybody in the call', async () => {
     await on.server.kill('SIGKILL');
     await ada.shown('connection-banner', 30_000);

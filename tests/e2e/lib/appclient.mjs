@@ -93,6 +93,29 @@ export class AppClient {
     });
   }
 
+  /** True while the banner shows this state of the connection. */
+  link(state) {
+    return this.page.evaluate((s) => document.querySelector('[data-testid="connection-banner"]')?.dataset.state === s, state);
+  }
+
+  /** From the next page on, remembers every track that a device gives. */
+  async countDevices() {
+    await this.page.evaluateOnNewDocument(() => {
+      window.openedTracks = [];
+      const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+      navigator.mediaDevices.getUserMedia = async (constraints) => {
+        const stream = await open(constraints);
+        window.openedTracks.push(...stream.getTracks());
+        return stream;
+      };
+    });
+  }
+
+  /** How many tracks the page opened, and how many of them still hold a device. */
+  devices() {
+    return this.page.evaluate(() => ({ live: window.openedTracks.filter((t) => t.readyState === 'live').length, opened: window.openedTracks.length }));
+  }
+
   /** Frequency with the most energy in what arrives from `identity`. */
   async hears(hz, tolerance = 25) {
     return this.until(`a tone of ${hz} Hz`, async () => {

@@ -181,6 +181,8 @@ export const en = {
 	'control.mute': 'Turn microphone off',
 	'control.unmute': 'Turn microphone on',
 	'control.camera': 'Camera',
+	'control.micKeepOff': 'Comes back on with the connection. Keep microphone off',
+	'control.cameraKeepOff': 'Comes back on with the connection. Keep camera off',
 	'control.cameraOn': 'Turn camera on',
 	'control.cameraOff': 'Turn camera off',
 	'control.audioDevices': 'Choose microphone and speaker',
@@ -197,6 +199,8 @@ export const en = {
 	'control.leave': 'Leave',
 
 	'media.micOn': 'Microphone on',
+	'media.micWaits': 'Microphone on as soon as you are back',
+	'media.camWaits': 'Camera on as soon as you are back',
 	'media.micOff': 'Microphone off',
 	'media.camOn': 'Camera on',
 	'media.camOff': 'Camera off',
@@ -234,6 +238,8 @@ export const en = {
 
 	'link.signal': 'Connection interrupted',
 	'link.signal.text': 'Sound and picture may go on. We are reconnecting.',
+	'link.offline': 'No connection',
+	'link.offline.text': 'Others cannot hear or see you. Check your network; we keep trying.',
 	'link.media': 'Reconnecting…',
 	'link.media.text': 'Others cannot hear or see you for a moment.',
 	'link.rejoin': 'You were disconnected',

@@ -12,7 +12,7 @@ import type { JoinResponse } from '../api/types';
 import { t } from '../i18n/index.svelte';
 import { deviceProblem } from '../room/device-errors';
 import { disconnectMeans } from '../room/disconnect';
-import { type Link, type LinkEvent, lostAfterMs, nextLink } from '../room/link';
+import { carriesMedia, isBroken, type Link, type LinkEvent, lostAfterMs, nextLink } from '../room/link';
 import type { EndReason } from '../room/machine';
 import { mergeMetadata } from '../room/metadata';
 import { decodeSystem } from '../wire/system';
@@ -22,6 +22,7 @@ import type { Devices } from './devices.svelte';
 import { LayoutState } from './layout.svelte';
 import { LocalMedia } from './local-media.svelte';
 import { ParticipantState } from './participant.svelte';
+import { Reachability } from './reachability';
 import { Rejoin } from './rejoin';
 import { settings } from './settings.svelte';
 import { StageVoice } from './stage-voice';
@@ -45,6 +46,8 @@ export class CallState {
 	readonly layout: LayoutState;
 	readonly media: LocalMedia;
 	link = $state<Link>('connecting');
+	/** False while the others certainly get nothing of us, nor we of them. */
+	readonly carried = $derived(carriesMedia(this.link));
 	/** False when the browser holds sound back until somebody presses a button. */
 	canPlayAudio = $state(true);
 	startedAt = $state(0);
@@ -58,6 +61,12 @@ export class CallState {
 	#banned = false;
 	#lostTimer: ReturnType<typeof setTimeout> | undefined;
 	#stage: StageVoice;
+	readonly #reachability = new Reachability({
+		quietFor: () => quietFor(this.room),
+		ask: (signal) => fetch('/api/health', { cache: 'no-store', signal }).then((answer) => answer.text()),
+		changed: (reachable) => this.#reached(reachable),
+		visible: () => document.visibilityState === 'visible',
+	});
 
 	constructor(
 		readonly info: JoinResponse,
@@ -73,7 +82,12 @@ export class CallState {
 			audioCaptureDefaults: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
 		});
 		this.layout = new LayoutState(() => this.list);
-		this.media = new LocalMedia(this.room, devices, () => this.#stage.changed());
+		this.media = new LocalMedia(
+			this.room,
+			devices,
+			() => this.carried,
+			() => this.#stage.changed(),
+		);
 		this.chat = new ChatState(
 			info.id,
 			() => this.#person(this.room.localParticipant),
@@ -90,16 +104,18 @@ export class CallState {
 	}
 
 	async enter(options: Pick<EnterOptions, 'name'>): Promise<void> {
-		await this.room.connect(serverUrl(this.info.livekitHost), this.#token);
+		await this.#connect();
 		this.startedAt = Date.now();
 		this.#step('connected');
 		this.#adopt();
+		this.#reachability.start();
 		void this.#rename(options.name);
 	}
 
 	async leave(): Promise<void> {
 		this.#leaving = true;
 		this.#rejoin?.stop();
+		this.media.dispose();
 		await this.room.disconnect();
 		this.onended('left');
 	}
@@ -119,7 +135,9 @@ export class CallState {
 	dispose(): void {
 		this.#leaving = true;
 		this.#rejoin?.stop();
+		this.#reachability.stop();
 		this.#stopLostTimer();
+		this.media.dispose();
 		this.room.removeAllListeners();
 		void this.room.disconnect();
 		for (const person of this.people.values()) person.dispose();
@@ -142,6 +160,7 @@ export class CallState {
 			.on(RoomEvent.Reconnected, () => {
 				this.#adopt();
 				this.#step('reconnected');
+				void this.media.settle();
 				void this.chat.retryAll();
 			})
 			.on(RoomEvent.Disconnected, (reason) => this.#disconnected(reason))
@@ -196,7 +215,7 @@ export class CallState {
 		if (this.room.state !== 'disconnected') await this.room.disconnect();
 		const back = await this.#rejoin.run();
 		this.#rejoin = null;
-		if (!back) return;
+		if (!back || this.#leaving) return;
 		this.#step('connected');
 		await this.media.restore();
 		void this.chat.retryAll();
@@ -204,8 +223,24 @@ export class CallState {
 
 	async #enterAgain(): Promise<void> {
 		this.#token = (await api.refreshMediaToken(this.info.name)).token;
-		await this.room.connect(serverUrl(this.info.livekitHost), this.#token);
+		await this.#connect();
 		this.#adopt();
+	}
+
+	/** Connects, unless the person has left: also when that happens while it connects. */
+	async #connect(): Promise<void> {
+		const left = () => this.#leaving;
+		if (!left()) await this.room.connect(serverUrl(this.info.livekitHost), this.#token);
+		if (!left()) return;
+		await this.room.disconnect();
+		throw new Error('left while connecting');
+	}
+
+	#reached(reachable: boolean): void {
+		this.#step(reachable ? 'reachable' : 'unreachable');
+		if (!reachable || this.room.state !== 'connected' || this.link !== 'signal') return;
+		this.#step('reconnected');
+		void this.media.settle();
 	}
 
 	#end(reason: EndReason): void {
@@ -219,8 +254,7 @@ export class CallState {
 	#step(event: LinkEvent): void {
 		this.link = nextLink(this.link, event);
 		if (this.link === 'back') setTimeout(() => (this.link = nextLink(this.link, 'settled')), backShownMs);
-		const broken = this.link === 'signal' || this.link === 'media' || this.link === 'rejoin';
-		if (broken) this.#lostTimer ??= setTimeout(() => this.#step('gave-up'), lostAfterMs);
+		if (isBroken(this.link)) this.#lostTimer ??= setTimeout(() => this.#step('gave-up'), lostAfterMs);
 		else this.#stopLostTimer();
 	}
 
@@ -247,7 +281,7 @@ export class CallState {
 			return;
 		}
 		known?.dispose();
-		const state = new ParticipantState(participant);
+		const state = new ParticipantState(participant, () => this.carried);
 		this.people.set(participant.identity, state);
 		if (state.local) this.me = state;
 	}
@@ -263,7 +297,7 @@ export class CallState {
 	}
 
 	async #publish(topic: string, payload: Uint8Array): Promise<void> {
-		if (this.link === 'rejoin' || this.link === 'lost') throw new Error('not connected');
+		if (!this.carried) throw new Error('not connected');
 		await this.room.localParticipant.publishData(payload as Uint8Array<ArrayBuffer>, { reliable: true, topic });
 	}
 
@@ -279,6 +313,17 @@ export class CallState {
 /** The signalling address: the one the server named, or the page's own origin. */
 export function serverUrl(host: string): string {
 	return (host || `${window.location.origin}/livekit`).replace(/^http/, 'ws');
+}
+
+/** Milliseconds since a packet of any other participant's media arrived; infinite when none does. */
+function quietFor(room: Room): number {
+	let last = Number.NEGATIVE_INFINITY;
+	for (const participant of room.remoteParticipants.values()) {
+		for (const { track } of participant.trackPublications.values()) {
+			for (const source of track?.receiver?.getSynchronizationSources() ?? []) last = Math.max(last, source.timestamp);
+		}
+	}
+	return performance.timeOrigin + performance.now() - last;
 }
 
 function debugging(): boolean {

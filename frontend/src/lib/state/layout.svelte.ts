@@ -73,7 +73,7 @@ export class LayoutState {
 			local: p.local,
 			speaking: p.speaking,
 			lastSpoke: p.lastSpoke,
-			hasVideo: p.camera !== null,
+			hasVideo: p.hasCamera,
 			joinedAt: p.joinedAt,
 		}));
 		const next = stableOrder(this.#order, tiles, this.placement.perPage);

@@ -22,6 +22,10 @@ export class Meeting {
 	readonly devices = new Devices();
 	readonly preview = new Preview(this.devices);
 	#joinedAt = 0;
+	/** The page is gone: whatever is still on its way must not open a device or a call. */
+	#disposed = false;
+	/** The call while it connects. */
+	#entering: CallState | null = null;
 
 	constructor(readonly roomName: string) {}
 
@@ -59,6 +63,7 @@ export class Meeting {
 	}
 
 	#joined(room: JoinResponse): void {
+		if (this.#disposed) return;
 		this.#joinedAt = Date.now();
 		rememberRoom(room.name);
 		this.#send({ type: 'joined', room });
@@ -93,7 +98,8 @@ export class Meeting {
 		let call: CallState | null = null;
 		try {
 			const [{ CallState }, token] = await Promise.all([import('./call.svelte'), this.#freshToken(room)]);
-			call = new CallState({ ...room, token }, this.devices);
+			if (this.#disposed) return;
+			call = this.#entering = new CallState({ ...room, token }, this.devices);
 			call.onended = (reason) => this.#ended(reason);
 			await call.enter(options);
 			this.call = call;
@@ -103,6 +109,8 @@ export class Meeting {
 			this.enterFailed = true;
 			this.#send({ type: 'connect-failed' });
 			return;
+		} finally {
+			this.#entering = null;
 		}
 		await call.media.start(options);
 		// Only now: a camera that was let go and opened again would flicker, or be taken by somebody else.
@@ -129,6 +137,8 @@ export class Meeting {
 	}
 
 	dispose(): void {
+		this.#disposed = true;
+		this.#entering?.dispose();
 		this.call?.dispose();
 		this.preview.dispose();
 		this.devices.dispose();

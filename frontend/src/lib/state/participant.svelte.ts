@@ -36,23 +36,34 @@ export class ParticipantState {
 	readonly local: boolean;
 	name = $state('');
 	avatarUrl = $state('');
-	speaking = $state(false);
 	lastSpoke = $state(0);
-	micMuted = $state(true);
 	hasMic = $state(false);
-	camera = $state.raw<Picture | null>(null);
 	screen = $state.raw<Picture | null>(null);
 	audioTracks = $state.raw<{ sid: string; track: Track }[]>([]);
-	quality = $state<Quality>('unknown');
 	deafened = $state(false);
 	/** The server told this participant not to write. */
 	chatBlocked = $state(false);
 	canPublishData = $state(true);
 	readonly joinedAt: number;
 	readonly guest: boolean;
+	/** As LiveKit last told. While the connection is broken that is old news, so the page reads what follows instead. */
+	#speaking = $state(false);
+	#micMuted = $state(true);
+	#camera = $state.raw<Picture | null>(null);
+	#quality = $state<Quality>('unknown');
+	readonly speaking = $derived.by(() => this.#speaking && this.carried());
+	readonly micMuted = $derived.by(() => this.#micMuted || !this.carried());
+	readonly camera = $derived.by(() => (this.carried() ? this.#camera : null));
+	/** The camera is on, also while its picture cannot be shown. */
+	readonly hasCamera = $derived.by(() => this.#camera !== null);
+	readonly quality = $derived.by<Quality>(() => (this.carried() ? this.#quality : 'lost'));
 	#off: (() => void)[] = [];
 
-	constructor(readonly participant: Participant) {
+	/** `carried` is false while the connection carries no media. */
+	constructor(
+		readonly participant: Participant,
+		private readonly carried: () => boolean,
+	) {
 		this.identity = participant.identity;
 		this.local = participant.isLocal;
 		this.joinedAt = participant.joinedAt?.getTime() ?? Date.now();
@@ -95,19 +106,19 @@ export class ParticipantState {
 	#readTracks(): void {
 		const mic = this.participant.getTrackPublication(Track.Source.Microphone);
 		this.hasMic = mic !== undefined;
-		this.micMuted = !mic || mic.isMuted;
-		this.camera = picture(this.participant.getTrackPublication(Track.Source.Camera), this.camera);
+		this.#micMuted = !mic || mic.isMuted;
+		this.#camera = picture(this.participant.getTrackPublication(Track.Source.Camera), this.#camera);
 		this.screen = picture(this.participant.getTrackPublication(Track.Source.ScreenShare), this.screen);
 		if (!this.local) this.audioTracks = audio(this.participant, this.audioTracks);
 	}
 
 	#readSpeaking(): void {
-		this.speaking = this.participant.isSpeaking;
-		if (this.speaking) this.lastSpoke = Date.now();
+		this.#speaking = this.participant.isSpeaking;
+		if (this.#speaking) this.lastSpoke = Date.now();
 	}
 
 	#readQuality(): void {
-		this.quality = this.participant.connectionQuality as Quality;
+		this.#quality = this.participant.connectionQuality as Quality;
 	}
 
 	#readIdentity(): void {

@@ -31,6 +31,7 @@ export class Preview {
 			return;
 		}
 		await this.devices.refresh();
+		if (this.#disposed) return;
 		this.asking = true;
 		await Promise.all([this.audioOn ? this.#open('audio') : null, this.videoOn ? this.#open('video') : null]);
 		this.asking = false;

@@ -25,7 +25,7 @@ export class Rejoin {
 				if (this.#stopped) return false;
 				try {
 					await this.steps.attempt();
-					return true;
+					return !this.#stopped;
 				} catch (error) {
 					const reason = refusal(error);
 					if (reason) {
