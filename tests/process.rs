@@ -26,6 +26,8 @@ mod livekit_commands;
 mod platform;
 #[path = "process/revoked.rs"]
 mod revoked;
+#[path = "process/rights.rs"]
+mod rights;
 #[path = "process/server.rs"]
 mod server;
 #[path = "process/server_sdk.rs"]

@@ -27,11 +27,11 @@ pub use bedrud_net::{
 };
 pub use bedrud_room::{
     ByKind, Claims, ClientContext, Format, Frame, Histogram, HubConfig, HubCounters, HubMetrics, HubTimings,
-    JoinError, JoinParams, Limits, MAX_JOIN_REQUEST, MAX_SIGNAL_MESSAGE, OneShotOpened, OneShotReply,
-    OneShotRequest, OneShotResult, OneShotRole, OneShotSession, PlayWish, Reconnect, Revocation, RoomEvent,
-    RoomMetrics, ServerMessage, ServiceError, ServiceErrorCode, ServiceRequest, ServiceResponse,
-    SignalCodecError, SignalPath, Snapshot, Timeouts, Traffic, VideoGrant, decode_join_request,
-    decode_request, decode_request_within, encode_response, rpc_timeout,
+    JoinError, JoinParams, Limits, MAX_JOIN_REQUEST, MAX_SIGNAL_MESSAGE, Member, OneShotOpened, OneShotReply,
+    OneShotRequest, OneShotResult, OneShotRole, OneShotSession, PlayWish, Present, Reconnect, Restrictions,
+    Revocation, RoomEvent, RoomMetrics, RoomRequest, ServerMessage, ServiceError, ServiceErrorCode,
+    ServiceRequest, ServiceResponse, SignalCodecError, SignalPath, Snapshot, Timeouts, Traffic, VideoGrant,
+    decode_join_request, decode_request, decode_request_within, encode_response, rpc_timeout,
 };
 pub use bedrud_rtp::{Codec, MediaKind};
 pub use bedrud_sfu::{DropReason, ShardConfig, ShardStats};

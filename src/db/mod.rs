@@ -4,6 +4,7 @@
 //! closure that runs on a thread made for blocking, so a dropped future never leaves a transaction half done.
 //! Repositories (one file per aggregate) take `&mut Db`, never the store, so that they compose in one transaction.
 
+pub mod alive;
 mod config;
 mod connection;
 mod error;

@@ -41,6 +41,14 @@ pub struct Participant {
     pub media_sid: String,
 }
 
+impl Participant {
+    /// They are connected, or were let in after `since` and are on their way.
+    #[must_use]
+    pub fn has_place(&self, since: Moment) -> bool {
+        self.is_active || self.left_at.is_none() && self.joined_at > since
+    }
+}
+
 /// What is shown of a participant.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable)]
 pub struct Present {

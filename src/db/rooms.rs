@@ -25,7 +25,7 @@ pub struct Room {
     pub created_at: Moment,
     /// Last change.
     pub updated_at: Moment,
-    /// When it closes by itself, unless it is persistent.
+    /// When it closes by itself if nobody comes until then, unless it is persistent.
     pub expires_at: Moment,
     /// Who runs it.
     pub admin_id: String,
@@ -93,6 +93,17 @@ pub fn lock_by_name(c: &mut Db, name: &str) -> DbResult<Option<Room>> {
     by_name(c, name)
 }
 
+/// As [`by_id`], locked as by [`lock_by_name`].
+///
+/// # Errors
+/// The database's.
+pub fn lock_by_id(c: &mut Db, id: &str) -> DbResult<Option<Room>> {
+    if let Db::Postgres(pg) = c {
+        rooms::table.find(id).select(rooms::id).for_update().load::<String>(pg)?;
+    }
+    by_id(c, id)
+}
+
 /// Active rooms made by a user.
 ///
 /// # Errors
@@ -154,13 +165,30 @@ pub fn update_settings(c: &mut Db, room: &Room, now: Moment) -> DbResult<()> {
     Ok(())
 }
 
-/// Notes that somebody came or went.
+/// Notes that somebody came or went, and until when the room waits for the next one.
 ///
 /// # Errors
 /// The database's.
-pub fn touch(c: &mut Db, id: &str, now: Moment) -> DbResult<()> {
-    diesel::update(rooms::table.find(id)).set(rooms::last_activity_at.eq(Some(now))).execute(c)?;
+pub fn touch(c: &mut Db, id: &str, now: Moment, until: Moment) -> DbResult<()> {
+    let set = (rooms::last_activity_at.eq(Some(now)), rooms::expires_at.eq(until));
+    diesel::update(rooms::table.find(id)).set(set).execute(c)?;
     Ok(())
+}
+
+/// Opens a room that was closed or archived, as it was. False when it was open.
+///
+/// # Errors
+/// [`crate::db::Conflict::RoomName`] when another active room has the name.
+pub fn reopen(c: &mut Db, id: &str, now: Moment, until: Moment) -> DbResult<bool> {
+    let target = rooms::table.filter(rooms::id.eq(id)).filter(rooms::is_active.eq(false));
+    let set = (
+        rooms::is_active.eq(true),
+        rooms::deleted_at.eq(None::<Moment>),
+        rooms::last_activity_at.eq(Some(now)),
+        rooms::expires_at.eq(until),
+        rooms::updated_at.eq(now),
+    );
+    Ok(diesel::update(target).set(set).execute(c)? == 1)
 }
 
 /// Archives a room: it cannot be joined and its name is free. False when it was archived already.
@@ -173,27 +201,26 @@ pub fn archive(c: &mut Db, id: &str, now: Moment) -> DbResult<bool> {
     Ok(diesel::update(target).set(set).execute(c)? == 1)
 }
 
-/// Closes rooms that ran out before `now` or were left before `idle_since`; persistent ones and ones with somebody
-/// inside stay. At most `limit` at once. Returns the names.
+/// Closes rooms where nobody has come or gone since `idle_since`; persistent ones and ones with somebody inside stay. At
+/// most `limit` at once. Returns their ids.
 ///
 /// # Errors
 /// The database's.
-pub fn close_stale(c: &mut Db, now: Moment, idle_since: Moment, limit: i64) -> DbResult<Vec<String>> {
+pub fn close_idle(c: &mut Db, now: Moment, idle_since: Moment, limit: i64) -> DbResult<Vec<String>> {
     let inside = room_participants::table
         .filter(room_participants::room_id.eq(rooms::id))
         .filter(room_participants::is_active);
-    let stale = rooms::table
+    let ids = rooms::table
         .filter(rooms::is_active)
         .filter(rooms::settings_is_persistent.eq(false))
-        .filter(rooms::expires_at.lt(now).or(rooms::last_activity_at.lt(idle_since)))
+        .filter(rooms::last_activity_at.lt(idle_since))
         .filter(diesel::dsl::not(diesel::dsl::exists(inside)))
         .limit(limit)
-        .select((rooms::id, rooms::name))
-        .load::<(String, String)>(c)?;
-    let (ids, names): (Vec<_>, Vec<_>) = stale.into_iter().unzip();
+        .select(rooms::id)
+        .load::<String>(c)?;
     let set = (rooms::is_active.eq(false), rooms::updated_at.eq(now));
     diesel::update(rooms::table.filter(rooms::id.eq_any(&ids))).set(set).execute(c)?;
-    Ok(names)
+    Ok(ids)
 }
 
 #[cfg(test)]
@@ -282,6 +309,26 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_room_opens_again_as_it_was() {
+        with_db(|c| {
+            users::insert(c, &user("a")).unwrap();
+            let den = Room { is_public: false, max_participants: 3, ..sample("r", "den", "a") };
+            insert(c, &den).unwrap();
+            let (now, until) = (Moment::from_secs(3000), Moment::from_secs(9000));
+            assert!(!reopen(c, "r", now, until).unwrap(), "it is open");
+            assert!(archive(c, "r", Moment::from_secs(2000)).unwrap());
+            assert!(reopen(c, "r", now, until).unwrap());
+            let open = Room { last_activity_at: Some(now), expires_at: until, updated_at: now, ..den };
+            assert_eq!(by_id(c, "r").unwrap(), Some(open));
+            archive(c, "r", now).unwrap();
+            insert(c, &sample("newer", "den", "a")).unwrap();
+            c.savepoint().unwrap();
+            assert_eq!(reopen(c, "r", now, until), Err(DbError::Conflict(Conflict::RoomName)));
+            c.rollback().unwrap();
+        });
+    }
+
+    #[test]
     fn stale_rooms_close_unless_somebody_is_inside() {
         with_db(|c| {
             users::insert(c, &user("a")).unwrap();
@@ -296,11 +343,10 @@ pub(crate) mod tests {
             participants::let_in(c, &participants::tests::sample("p", "used", "a")).unwrap();
             participants::connected(c, "used", "a", "PA_1", Moment::from_secs(1500)).unwrap();
             let now = Moment::from_secs(4000);
-            let idle_since = Moment::from_secs(3700);
-            assert_eq!(close_stale(c, now, idle_since, 100).unwrap(), ["idle"]);
-            assert_eq!(close_stale(c, now, idle_since, 100).unwrap(), [""; 0]);
-            let late = Moment::from_secs(5001);
-            assert_eq!(close_stale(c, late, idle_since, 100).unwrap(), ["fresh"]);
+            assert_eq!(close_idle(c, now, Moment::from_secs(1000), 100).unwrap(), [""; 0]);
+            assert_eq!(close_idle(c, now, Moment::from_secs(3700), 100).unwrap(), ["idle"]);
+            assert_eq!(close_idle(c, now, Moment::from_secs(3700), 100).unwrap(), [""; 0]);
+            assert_eq!(close_idle(c, now, Moment::from_secs(3950), 100).unwrap(), ["fresh"]);
             assert!(by_id(c, "used").unwrap().unwrap().is_active);
         });
     }

@@ -2,6 +2,8 @@
 
 /// Level that opens the administration.
 pub const SUPERADMIN: &str = "superadmin";
+/// Level of those who moderate, in one room or everywhere.
+pub const MODERATOR: &str = "moderator";
 /// Level of an ordinary account.
 pub const USER: &str = "user";
 /// Level of a guest.

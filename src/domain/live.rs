@@ -12,12 +12,12 @@ use crate::{
 /// Pause before a change that could not be stored is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// A change to be stored. Rooms go by name, participants by identity, which is the user id.
+/// A change to be stored. Rooms go by id, participants by identity, which is the user id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// A participant's media connection came up.
     Connected {
-        /// Room name.
+        /// Room id.
         room: String,
         /// User id.
         identity: String,
@@ -26,7 +26,7 @@ pub enum Change {
     },
     /// A participant is gone.
     Disconnected {
-        /// Room name.
+        /// Room id.
         room: String,
         /// User id.
         identity: String,
@@ -35,7 +35,7 @@ pub enum Change {
     },
     /// A room closed on the media server.
     Finished {
-        /// Room name.
+        /// Room id.
         room: String,
     },
     /// Tokens of a participant that was removed.
@@ -47,18 +47,18 @@ impl Change {
     #[must_use]
     pub fn of(event: &RoomEvent) -> Option<Self> {
         match event {
-            RoomEvent::ParticipantJoined { room, participant } => Some(Self::Connected {
-                room: room.name.clone(),
+            RoomEvent::ParticipantJoined { id, participant, .. } => Some(Self::Connected {
+                room: id.clone(),
                 identity: participant.identity.clone(),
                 sid: participant.sid.clone(),
             }),
-            RoomEvent::ParticipantLeft { room, participant }
-            | RoomEvent::ParticipantConnectionAborted { room, participant } => Some(Self::Disconnected {
-                room: room.name.clone(),
+            RoomEvent::ParticipantLeft { id, participant, .. }
+            | RoomEvent::ParticipantConnectionAborted { id, participant, .. } => Some(Self::Disconnected {
+                room: id.clone(),
                 identity: participant.identity.clone(),
                 sid: participant.sid.clone(),
             }),
-            RoomEvent::RoomFinished { room } => Some(Self::Finished { room: room.name.clone() }),
+            RoomEvent::RoomFinished { id, .. } => Some(Self::Finished { room: id.clone() }),
             RoomEvent::TokensRevoked(entry) => Some(Self::Revoked(entry.clone())),
             RoomEvent::RoomStarted { .. }
             | RoomEvent::RoomAgentsChanged { .. }
@@ -67,39 +67,25 @@ impl Change {
         }
     }
 
-    /// Stores the change. Rooms and identities the platform does not know belong to other users of the media server.
+    /// Stores the change; a room that was visited waits for the next visit until `until`. Rooms and identities the platform
+    /// does not know belong to other users of the media server.
     ///
     /// # Errors
     /// The database's.
-    pub fn apply(&self, c: &mut Db, now: Moment) -> DbResult<()> {
-        match self {
+    pub fn apply(&self, c: &mut Db, now: Moment, until: Moment) -> DbResult<()> {
+        let (room, changed) = match self {
             Self::Connected { room, identity, sid } => {
-                in_room(c, room, now, |c, room| participants::connected(c, room, identity, sid, now))
+                (room, participants::connected(c, room, identity, sid, now)?)
             }
             Self::Disconnected { room, identity, sid } => {
-                in_room(c, room, now, |c, room| participants::disconnected(c, room, identity, sid, now))
+                (room, participants::disconnected(c, room, identity, sid, now)?)
             }
-            Self::Finished { room } => {
-                in_room(c, room, now, |c, room| Ok(participants::all_left(c, room, now)? > 0))
-            }
+            Self::Finished { room } => (room, participants::all_left(c, room, now)? > 0),
             // Rooms that only the media server knows count as well.
-            Self::Revoked(entry) => revoked_tokens::put(c, &revocations::rows(entry)),
-        }
+            Self::Revoked(entry) => return revoked_tokens::put(c, &revocations::rows(entry)),
+        };
+        if changed { rooms::touch(c, room, now, until) } else { Ok(()) }
     }
-}
-
-/// Makes a change in the room of this name, if there is one. `change` says whether it changed anything.
-fn in_room(
-    c: &mut Db,
-    name: &str,
-    now: Moment,
-    change: impl FnOnce(&mut Db, &str) -> DbResult<bool>,
-) -> DbResult<()> {
-    let Some(room) = rooms::by_name(c, name)? else { return Ok(()) };
-    if change(c, &room.id)? {
-        rooms::touch(c, &room.id, now)?;
-    }
-    Ok(())
 }
 
 /// To be called before the media server takes anybody in: after a restart all rooms are empty.
@@ -120,7 +106,8 @@ pub async fn reset(platform: &Platform) -> DbResult<()> {
 pub async fn store(platform: &Platform, change: &Change) {
     loop {
         let (now, pending) = (platform.now(), change.clone());
-        match platform.store.write(move |c| pending.apply(c, now)).await {
+        let until = now.plus(platform.settings.limits.room_idle);
+        match platform.store.write(move |c| pending.apply(c, now, until)).await {
             Ok(()) => return,
             Err(error @ (DbError::Busy | DbError::Unavailable(_))) => {
                 tracing::warn!(%error, "live state could not be stored, trying again");
@@ -149,7 +136,7 @@ mod tests {
         let room = proto::Room { name: "den".into(), ..Default::default() };
         let participant =
             proto::ParticipantInfo { identity: "a".into(), sid: sid.into(), ..Default::default() };
-        Change::of(&RoomEvent::ParticipantJoined { room, participant }).unwrap()
+        Change::of(&RoomEvent::ParticipantJoined { id: "r".into(), room, participant }).unwrap()
     }
 
     #[test]
@@ -159,24 +146,21 @@ mod tests {
             rooms::insert(c, &room("r", "den", "a")).unwrap();
             participants::let_in(c, &participant("p", "r", "a")).unwrap();
             let now = Moment::from_secs(2000);
-            connected("PA_1").apply(c, now).unwrap();
+            connected("PA_1").apply(c, now, Moment::from_secs(9000)).unwrap();
             assert_eq!(participants::count_present(c, "r").unwrap(), 1);
-            connected("PA_2").apply(c, now).unwrap();
-            let left = |sid: &str| Change::Disconnected {
-                room: "den".into(),
-                identity: "a".into(),
-                sid: sid.into(),
-            };
-            left("PA_1").apply(c, now).unwrap();
+            connected("PA_2").apply(c, now, Moment::from_secs(9000)).unwrap();
+            let left =
+                |sid: &str| Change::Disconnected { room: "r".into(), identity: "a".into(), sid: sid.into() };
+            left("PA_1").apply(c, now, Moment::from_secs(9000)).unwrap();
             assert_eq!(participants::count_present(c, "r").unwrap(), 1, "an older connection ended");
-            left("PA_2").apply(c, Moment::from_secs(2001)).unwrap();
+            left("PA_2").apply(c, Moment::from_secs(2001), Moment::from_secs(9000)).unwrap();
             assert_eq!(participants::count_present(c, "r").unwrap(), 0);
             assert_eq!(
                 rooms::by_id(c, "r").unwrap().unwrap().last_activity_at,
                 Some(Moment::from_secs(2001))
             );
-            connected("PA_3").apply(c, now).unwrap();
-            Change::Finished { room: "den".into() }.apply(c, now).unwrap();
+            connected("PA_3").apply(c, now, Moment::from_secs(9000)).unwrap();
+            Change::Finished { room: "r".into() }.apply(c, now, Moment::from_secs(9000)).unwrap();
             assert_eq!(participants::count_present(c, "r").unwrap(), 0);
             assert!(rooms::by_id(c, "r").unwrap().unwrap().is_active, "an empty room can be joined again");
         });
@@ -193,7 +177,7 @@ mod tests {
                 tokens: vec!["t".into()],
             };
             let change = Change::of(&RoomEvent::TokensRevoked(entry)).unwrap();
-            change.apply(c, Moment::EPOCH).unwrap();
+            change.apply(c, Moment::EPOCH, Moment::from_secs(9000)).unwrap();
             assert_eq!(revoked_tokens::all(c, Moment::EPOCH).unwrap().len(), 2);
         });
     }
@@ -201,10 +185,10 @@ mod tests {
     #[test]
     fn strangers_are_ignored() {
         with_db(|c| {
-            connected("PA_1").apply(c, Moment::EPOCH).unwrap();
+            connected("PA_1").apply(c, Moment::EPOCH, Moment::from_secs(9000)).unwrap();
             users::insert(c, &user("b")).unwrap();
             rooms::insert(c, &room("r", "den", "b")).unwrap();
-            connected("PA_1").apply(c, Moment::EPOCH).unwrap();
+            connected("PA_1").apply(c, Moment::EPOCH, Moment::from_secs(9000)).unwrap();
             assert_eq!(participants::count_present(c, "r").unwrap(), 0);
         });
     }

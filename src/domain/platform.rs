@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bedrud_media::Restrictions;
+
 use crate::{
     auth::{entropy::Entropy, password::Passwords},
     db::{Moment, Store},
@@ -27,10 +29,12 @@ impl Clock {
 
 /// What the platform asks of the media server. Calls return at once; failures are the media server's to log.
 pub trait MediaControl: Send + Sync {
-    /// Ends a room: its participants are told that it was deleted.
-    fn delete_room(&self, room: &str);
-    /// Sends a reliable data packet of topic `system` from the server to everybody in a room.
-    fn send_system(&self, room: &str, payload: Vec<u8>);
+    /// Ends the room of this id: its participants are told that it was deleted.
+    fn delete_room(&self, room_id: &str);
+    /// Sends a reliable data packet of topic `system` from the server to everybody in the room of this id.
+    fn send_system(&self, room_id: &str, payload: Vec<u8>);
+    /// Changes what those may not do who are in the room of this id.
+    fn restrict_room(&self, room_id: &str, restrictions: Restrictions);
 }
 
 /// No media server: rooms exist in the database only.
@@ -40,6 +44,7 @@ pub struct NoMedia;
 impl MediaControl for NoMedia {
     fn delete_room(&self, _: &str) {}
     fn send_system(&self, _: &str, _: Vec<u8>) {}
+    fn restrict_room(&self, _: &str, _: Restrictions) {}
 }
 
 /// Data, configuration, time, randomness and the media server.

@@ -122,6 +122,8 @@ pub struct Limits {
     pub max_participants: i64,
     /// Active rooms per user, 0 means no bound (`maxRoomsPerUser`).
     pub max_rooms_per_user: i64,
+    /// A room where nobody has come or gone for this long closes, unless it is persistent (`roomIdleDays`).
+    pub room_idle: Duration,
     /// Largest request body in bytes.
     pub body_bytes: usize,
     /// Chat messages a client keeps.
@@ -173,6 +175,7 @@ impl Settings {
             limits: Limits {
                 max_participants: 1000,
                 max_rooms_per_user: 100,
+                room_idle: Duration::from_secs(30 * 86_400),
                 body_bytes: 10 * 1024 * 1024,
                 chat_max_message_count: 10_000,
                 chat_message_ttl_hours: 2160,

@@ -14,7 +14,8 @@ pub(crate) use twirp::ErrorCode;
 
 use self::agents::Agents;
 use crate::auth::media_token::{self, ApiKeys, Claims};
-use crate::domain::{Platform, rooms};
+use crate::domain::Platform;
+use crate::domain::rooms::{self, Admitted, ConnectError, Refusal, Shown};
 use crate::server::health::unix_seconds;
 use crate::server::shutdown::Guard;
 use axum::Router;
@@ -23,7 +24,7 @@ use axum::http::{HeaderValue, Method, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
-use bedrud_media::{JoinError, MAX_SIGNAL_MESSAGE, Sfu};
+use bedrud_media::{JoinError, JoinParams, MAX_SIGNAL_MESSAGE, Sfu};
 use std::sync::Arc;
 use std::time::Duration;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ExposeHeaders};
@@ -93,18 +94,36 @@ impl LiveKit {
         Self(Arc::new(Inner { sfu, keys, limits, guard, platform, agents }))
     }
 
-    /// Asks the platform again, because a token outlives a ban and the end of a room. Who may enter a private room was
-    /// decided when the token was signed: agents, whose tokens the platform never saw, must get in.
-    async fn admit(&self, claims: Option<&Claims>) -> Result<(), JoinError> {
-        let (Some(platform), Some(claims)) = (&self.0.platform, claims) else { return Ok(()) };
-        let room = claims.video.as_ref().map_or("", |v| v.room.as_str());
+    /// Asks the platform again, because a token outlives a sign-in, a ban and its room. Agents and the like, whom the
+    /// platform does not know, get in by their tokens alone. Completes what the media server is told of the join.
+    async fn admit(&self, params: &mut JoinParams, rehearsal: bool) -> Result<(), JoinError> {
+        let Some(platform) = &self.0.platform else { return Ok(()) };
+        let claims = &params.claims;
+        let shown = Shown {
+            room: claims.video.as_ref().map_or("", |v| v.room.as_str()).to_owned(),
+            room_id: claims.room_id.clone(),
+            identity: claims.identity().to_owned(),
+            session_id: claims.session_id.clone(),
+            rehearsal,
+        };
         let refuse = |status, message: &str| Err(JoinError { status, message: message.to_owned() });
-        match rooms::may_connect(platform, room, claims.identity()).await {
-            Ok(Some(Err(why @ rooms::Refusal::Banned))) => refuse(403, &why.to_string()),
+        match rooms::connect(platform, shown).await {
+            Ok(admitted) => {
+                if let Some(Admitted { room_id, member }) = admitted {
+                    params.claims.room_id = room_id;
+                    params.member = member;
+                }
+                Ok(())
+            }
             // SDKs know these words, and give up instead of trying the older path.
-            Ok(Some(Err(rooms::Refusal::Inactive))) => refuse(404, "requested room does not exist"),
-            Ok(_) => Ok(()),
-            Err(error) => {
+            Err(ConnectError::Refused(Refusal::Inactive | Refusal::NotOpen)) => {
+                refuse(404, "requested room does not exist")
+            }
+            Err(why @ ConnectError::SessionEnded) => refuse(401, &why.to_string()),
+            Err(why @ (ConnectError::Refused(_) | ConnectError::Deactivated)) => {
+                refuse(403, &why.to_string())
+            }
+            Err(ConnectError::Db(error)) => {
                 tracing::error!(%error, "cannot check who may connect");
                 refuse(503, "access cannot be checked now, try again")
             }

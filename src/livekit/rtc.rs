@@ -142,10 +142,9 @@ async fn admitted(
     (claims, token): (Option<Claims>, String),
     context: &ClientContext,
 ) -> Result<JoinParams, JoinError> {
-    let asked = claims.clone();
     let mut params = params(path, query, claims, context)?;
     params.token = token;
-    livekit.admit(asked.as_ref()).await?;
+    livekit.admit(&mut params, context.validating).await?;
     Ok(params)
 }
 

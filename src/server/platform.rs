@@ -18,7 +18,7 @@ use crate::ui;
 use anyhow::Context as _;
 use axum::Router;
 use axum::extract::Request;
-use bedrud_media::{ServiceRequest, Sfu, protocol as proto};
+use bedrud_media::{Restrictions, RoomRequest, ServiceRequest, Sfu, protocol as proto};
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -97,6 +97,7 @@ pub async fn run(mut config: Config, ready: impl FnOnce(&Started)) -> anyhow::Re
     }
     let metrics_route = metrics::serve_platform(&edge, &config, &figures)?.unwrap_or_default();
     let housekeeper = tokio::spawn(keep_house(Arc::clone(app.platform())));
+    let watchman = tokio::spawn(presence::part_with_intruders(Arc::clone(app.platform()), sfu.clone()));
     let token = setup::new_token(app.platform()).await?;
 
     let keys = ApiKeys::one(&config.livekit.api_key, config.livekit.api_secret.reveal());
@@ -130,6 +131,7 @@ pub async fn run(mut config: Config, ready: impl FnOnce(&Started)) -> anyhow::Re
 
     let ended = edge.run_until_signal(sfu, None).await;
     housekeeper.abort();
+    watchman.abort();
     // The last departures belong into the database before it closes.
     drop(stop_presence);
     if tokio::time::timeout(Duration::from_secs(2), presence).await.is_err() {
@@ -168,8 +170,8 @@ struct Control {
 }
 
 impl Control {
-    fn spawn(&self, what: &'static str, request: ServiceRequest) {
-        let sfu = self.sfu.clone();
+    fn spawn(&self, what: &'static str, room_id: &str, request: RoomRequest) {
+        let (sfu, request) = (self.sfu.clone(), ServiceRequest::OfRoom(room_id.to_owned(), request));
         self.runtime.spawn(async move {
             if let Err(error) = sfu.service(request).await {
                 // Mostly: nobody is in that room.
@@ -180,20 +182,22 @@ impl Control {
 }
 
 impl MediaControl for Control {
-    fn delete_room(&self, room: &str) {
-        let request = proto::DeleteRoomRequest { room: room.to_owned() };
-        self.spawn("delete room", ServiceRequest::DeleteRoom(request));
+    fn delete_room(&self, room_id: &str) {
+        self.spawn("delete room", room_id, RoomRequest::Delete);
     }
 
-    fn send_system(&self, room: &str, payload: Vec<u8>) {
+    fn send_system(&self, room_id: &str, payload: Vec<u8>) {
         let request = proto::SendDataRequest {
-            room: room.to_owned(),
             data: payload,
             kind: proto::data_packet::Kind::Reliable as i32,
             topic: Some("system".to_owned()),
             ..proto::SendDataRequest::default()
         };
-        self.spawn("system message", ServiceRequest::SendData(request));
+        self.spawn("system message", room_id, RoomRequest::SendData(request));
+    }
+
+    fn restrict_room(&self, room_id: &str, restrictions: Restrictions) {
+        self.spawn("restrict room", room_id, RoomRequest::Restrict(restrictions));
     }
 }
 

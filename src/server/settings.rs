@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// Largest number of participants when the configuration says 0.
 const MAX_PARTICIPANTS: u32 = 1000;
+/// Stands for "never" in a date.
+const FOREVER_DAYS: u32 = 36_500;
 /// Root certificates, where distributions keep them.
 const ROOT_CERTIFICATES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
@@ -42,6 +44,11 @@ pub fn of(config: &Config) -> Settings {
     };
     out.limits.max_participants = participants.into();
     out.limits.max_rooms_per_user = config.server.max_rooms_per_user.into();
+    let days = match config.server.room_idle_days {
+        0 => FOREVER_DAYS,
+        days => days.min(FOREVER_DAYS),
+    };
+    out.limits.room_idle = Duration::from_secs(u64::from(days) * 86_400);
     out.limits.body_bytes = usize::try_from(config.body_limit()).unwrap_or(usize::MAX);
     out.limits.chat_max_message_count = config.chat.max_message_count.into();
     out.limits.chat_message_ttl_hours = config.chat.message_ttl_hours.into();
@@ -184,6 +191,9 @@ mod tests {
         assert_eq!(settings.rate_limits.guest.max, 0);
         assert_eq!(settings.limits.max_participants, 1000);
         assert!(settings.cookies.secure);
+        assert_eq!(settings.limits.room_idle, Duration::from_secs(30 * 86_400));
+        config.server.room_idle_days = 0;
+        assert!(of(&config).limits.room_idle > Duration::from_secs(10 * 365 * 86_400));
         assert_eq!(settings.auth.frontend_url, None);
     }
 }

@@ -69,13 +69,13 @@ pub fn describe(event: &RoomEvent, full_room: bool) -> Option<proto::WebhookEven
         RoomEvent::RoomAgentsChanged { .. } | RoomEvent::TokensRevoked(_) => return None,
         RoomEvent::RoomStarted { room, .. } => of_room("room_started", room),
         RoomEvent::RoomFinished { room, .. } => of_room("room_finished", room),
-        RoomEvent::ParticipantJoined { room, participant } => {
+        RoomEvent::ParticipantJoined { room, participant, .. } => {
             of_participant("participant_joined", room, participant)
         }
-        RoomEvent::ParticipantLeft { room, participant } => {
+        RoomEvent::ParticipantLeft { room, participant, .. } => {
             of_participant("participant_left", room, participant)
         }
-        RoomEvent::ParticipantConnectionAborted { room, participant } => {
+        RoomEvent::ParticipantConnectionAborted { room, participant, .. } => {
             of_participant("participant_connection_aborted", room, participant)
         }
         RoomEvent::TrackPublished { room, participant, track } => {
@@ -137,7 +137,7 @@ mod tests {
             })
         );
         assert!(json(&event, true).contains(r#""emptyTimeout":300"#));
-        let event = RoomEvent::ParticipantJoined { room, participant };
+        let event = RoomEvent::ParticipantJoined { id: String::new(), room, participant };
         let text = json(&event, false);
         assert!(text.contains(r#""emptyTimeout":300"#) && text.contains(r#""state":"ACTIVE""#), "{text}");
         assert!(text.contains(r#""creationTime":"1800000000""#), "{text}");
@@ -151,10 +151,14 @@ mod tests {
         let track = || (room.clone(), participant.clone(), track.clone());
         let events = [
             RoomEvent::RoomStarted { room: room.clone(), config: Box::default() },
-            RoomEvent::RoomFinished { room: room.clone() },
-            with(|room, participant| RoomEvent::ParticipantJoined { room, participant }),
-            with(|room, participant| RoomEvent::ParticipantLeft { room, participant }),
-            with(|room, participant| RoomEvent::ParticipantConnectionAborted { room, participant }),
+            RoomEvent::RoomFinished { id: String::new(), room: room.clone() },
+            with(|room, participant| RoomEvent::ParticipantJoined { id: String::new(), room, participant }),
+            with(|room, participant| RoomEvent::ParticipantLeft { id: String::new(), room, participant }),
+            with(|room, participant| RoomEvent::ParticipantConnectionAborted {
+                id: String::new(),
+                room,
+                participant,
+            }),
             {
                 let (room, participant, track) = track();
                 RoomEvent::TrackPublished { room, participant, track }

@@ -101,6 +101,7 @@ impl Hub {
                 && let Some(conn) = p.conn
             {
                 let mut claims = p.reconnect_claims();
+                claims.room_id.clone_from(&room.id);
                 if let Some(video) = &mut claims.video {
                     r.destination_room.clone_into(&mut video.room);
                 }
@@ -126,7 +127,7 @@ impl Hub {
         if max != 0 && to.len() > max {
             return Err(invalid(complaint::ROOM_NAME));
         }
-        if self.refuses_new_room(to) {
+        if self.refuses_new_room(self.room_named(to)) {
             return Err(refused(ServiceErrorCode::Unavailable, "server is shutting down"));
         }
         let key = self.room_named(room);

@@ -50,6 +50,13 @@ pub struct Claims {
     /// Named settings from the server's configuration.
     #[serde(deserialize_with = "null_is_default", skip_serializing_if = "String::is_empty")]
     pub room_preset: String,
+    /// Id that the embedder knows the room by; empty when it has none of its own. Rooms with different ids are different
+    /// rooms, whatever their names are.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "String::is_empty")]
+    pub room_id: String,
+    /// Sign-in that the token belongs to and ends with; empty when there is none.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "String::is_empty")]
+    pub session_id: String,
     /// Hash of a webhook body (server to server only).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
@@ -146,6 +153,13 @@ impl Claims {
         self.kind_details.iter().filter_map(known).collect()
     }
 
+    /// What the room is known by wherever it may not be mistaken for another one: its id, else its name.
+    #[must_use]
+    pub(crate) fn room_address(&self) -> &str {
+        let name = self.video.as_ref().map(|v| v.room.as_str()).unwrap_or_default();
+        if self.room_id.is_empty() { name } else { &self.room_id }
+    }
+
     /// Wire form of the grant; everything is refused without a `video` claim.
     #[must_use]
     pub fn permission(&self) -> ParticipantPermission {
@@ -181,13 +195,17 @@ impl VideoGrant {
         self.can_publish = Some(p.can_publish);
         self.can_subscribe = Some(p.can_subscribe);
         self.can_publish_data = Some(p.can_publish_data);
-        self.can_publish_sources = p.can_publish_sources.iter().map(|s| source_name(*s).to_owned()).collect();
+        self.set_sources(&p.can_publish_sources);
         self.can_update_own_metadata = Some(p.can_update_metadata);
         self.hidden = p.hidden;
         self.recorder = p.recorder;
         self.agent = p.agent;
         self.can_subscribe_metrics = Some(p.can_subscribe_metrics);
         self.can_manage_agent_session = Some(p.can_manage_agent_session);
+    }
+
+    pub(crate) fn set_sources(&mut self, sources: &[i32]) {
+        self.can_publish_sources = sources.iter().map(|s| source_name(*s).to_owned()).collect();
     }
 }
 

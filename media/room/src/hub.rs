@@ -42,7 +42,10 @@ pub struct HubStats {
 pub struct Hub {
     pub(crate) core: Core,
     pub(crate) rooms: HashMap<RoomKey, Room>,
+    /// The newest open room of each name.
     names: HashMap<String, RoomKey>,
+    /// By the embedder's ids.
+    ids: HashMap<String, RoomKey>,
     pub(crate) forwards: Vec<Forward>,
     pub(crate) closing: bool,
     draining: bool,
@@ -58,6 +61,7 @@ impl Hub {
             core,
             rooms: HashMap::new(),
             names: HashMap::new(),
+            ids: HashMap::new(),
             forwards: Vec::new(),
             closing: false,
             draining: false,
@@ -167,6 +171,7 @@ impl Hub {
             && let Some(room) = self.rooms.remove(&key)
         {
             self.tally.forget(key);
+            self.ids.remove(&room.id);
             if self.names.get(&room.info.name) == Some(&key) {
                 self.names.remove(&room.info.name);
             }
@@ -177,12 +182,24 @@ impl Hub {
         self.names.get(name).copied()
     }
 
-    /// The open room of this name, or a new one.
-    fn open_room(&mut self, now: Now, name: &str, wishes: &RoomConfiguration) -> RoomKey {
-        if let Some(key) = self.room_named(name) {
-            return key;
+    /// The open room of this id; without an id, or while its room has none, the newest of this name.
+    pub(crate) fn room_of(&self, id: &str, name: &str) -> Option<RoomKey> {
+        if id.is_empty() {
+            return self.room_named(name);
         }
-        self.open_on(now, name, wishes, None)
+        let unclaimed = |key: &RoomKey| self.rooms.get(key).is_some_and(|room| room.id.is_empty());
+        self.ids.get(id).copied().or_else(|| self.room_named(name).filter(unclaimed))
+    }
+
+    /// As [`Hub::room_of`], or a new one.
+    fn open_room(&mut self, now: Now, id: &str, name: &str, wishes: &RoomConfiguration) -> RoomKey {
+        let known = self.room_of(id, name);
+        let key = known.unwrap_or_else(|| self.open_on(now, name, wishes, None));
+        if let Some(room) = self.rooms.get_mut(&key).filter(|room| room.id.is_empty() && !id.is_empty()) {
+            id.clone_into(&mut room.id);
+            self.ids.insert(id.to_owned(), key);
+        }
+        key
     }
 
     /// A new room, on this shard if one is named.
@@ -207,6 +224,7 @@ impl Hub {
         }
         self.rooms.clear();
         self.names.clear();
+        self.ids.clear();
         self.forwards.clear();
     }
 

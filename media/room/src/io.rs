@@ -2,6 +2,7 @@
 
 use crate::grants::Claims;
 use crate::join_params::JoinParams;
+use crate::member::Restrictions;
 use crate::message::ServerMessage;
 use crate::one_shot::{OneShotRequest, OneShotResult};
 use crate::revoked::Revocation;
@@ -208,11 +209,15 @@ pub enum RoomEvent {
     },
     /// A room closed.
     RoomFinished {
+        /// The embedder's id of the room ([`Claims::room_id`]); may be empty.
+        id: String,
         /// Its last state.
         room: proto::Room,
     },
     /// A participant's media connection came up.
     ParticipantJoined {
+        /// The embedder's id of the room ([`Claims::room_id`]); may be empty.
+        id: String,
         /// Room.
         room: proto::Room,
         /// Participant.
@@ -220,6 +225,8 @@ pub enum RoomEvent {
     },
     /// A participant that had joined is gone; `participant.disconnect_reason` says why.
     ParticipantLeft {
+        /// The embedder's id of the room ([`Claims::room_id`]); may be empty.
+        id: String,
         /// Room.
         room: proto::Room,
         /// Participant.
@@ -227,6 +234,8 @@ pub enum RoomEvent {
     },
     /// A participant is gone whose media connection never came up.
     ParticipantConnectionAborted {
+        /// The embedder's id of the room ([`Claims::room_id`]); may be empty.
+        id: String,
         /// Room.
         room: proto::Room,
         /// Participant.
@@ -274,6 +283,43 @@ pub enum ServiceRequest {
     ForwardParticipant(proto::ForwardParticipantRequest),
     MoveParticipant(proto::MoveParticipantRequest),
     PerformRpc(proto::PerformRpcRequest),
+    /// Not in LiveKit's service: what concerns the room of this id ([`Claims::room_id`]).
+    OfRoom(String, RoomRequest),
+    /// Not in LiveKit's service: everybody who came by way of the embedder.
+    Presence,
+}
+
+/// What an embedder asks of a room that it knows by its own id.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RoomRequest {
+    /// As DeleteRoom.
+    Delete,
+    /// As SendData; the name in the request is not looked at.
+    SendData(proto::SendDataRequest),
+    /// Removes the participant of this sid. Its tokens are the embedder's matter.
+    Remove {
+        /// Participant sid.
+        sid: String,
+    },
+    /// Changes what members ([`crate::Member`]) may not do, for those who are there.
+    Restrict(Restrictions),
+}
+
+/// Somebody who is in a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Present {
+    /// The embedder's id of the room; may be empty.
+    pub room_id: String,
+    /// Room name.
+    pub room: String,
+    /// Identity of the token. That of a secondary connection has a suffix here.
+    pub identity: String,
+    /// Participant sid.
+    pub sid: String,
+    /// [`Claims::session_id`]
+    pub session_id: String,
+    /// Its media connection has come up.
+    pub active: bool,
 }
 
 /// Result of a [`ServiceRequest`].
@@ -293,6 +339,8 @@ pub enum ServiceResponse {
     Track(Option<Box<proto::TrackInfo>>),
     /// PerformRpc.
     RpcPayload(String),
+    /// Presence.
+    Presence(Vec<Present>),
     /// RemoveParticipant, and which tokens are refused from now on; `None` for one that was only forwarded here.
     Removed(Option<Box<Revocation>>),
     /// Everything else.

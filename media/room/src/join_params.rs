@@ -5,6 +5,7 @@ use crate::config::Limits;
 use crate::enums::only_known;
 use crate::grants::Claims;
 use crate::io::JoinError;
+use crate::member::{Member, Restrictions};
 use crate::user_agent;
 use base64::Engine as _;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
@@ -80,6 +81,8 @@ pub struct JoinParams {
     pub publisher_offer: Option<SessionDescription>,
     /// State of the client at a resume.
     pub sync_state: Option<SyncState>,
+    /// What the embedder says about who joins, if it knows them. Nothing of it comes from the client.
+    pub member: Option<Member>,
 }
 
 impl JoinParams {
@@ -215,8 +218,22 @@ impl JoinParams {
             return Err(JoinError::new(401, "no permissions to access the room"));
         }
         self.claims.sub = identity;
-        if !self.metadata.is_empty() {
+        let written = !self.metadata.is_empty();
+        if written {
             self.claims.metadata = std::mem::take(&mut self.metadata);
+        }
+        if let Some(member) = &self.member {
+            match member.impose(&self.claims.metadata) {
+                Ok(text) => self.claims.metadata = text,
+                Err(error) if written => return Err(error.into()),
+                // Whoever signed the token writes what it likes.
+                Err(_) => {}
+            }
+            let mut limited = permission;
+            member.restrictions.apply(&Restrictions::default(), &mut limited);
+            if let Some(grant) = &mut self.claims.video {
+                grant.set_sources(&limited.can_publish_sources);
+            }
         }
         self.claims.attributes.extend(self.attributes.drain());
         if let (Some(suffix), Some(grant)) = (&self.publish, &mut self.claims.video) {

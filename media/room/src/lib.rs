@@ -16,6 +16,7 @@ mod hub;
 mod ids;
 mod io;
 mod join_params;
+mod member;
 mod message;
 mod metrics;
 mod one_shot;
@@ -34,10 +35,11 @@ pub use config::{HubConfig, Limits, Timeouts};
 pub use grants::{Claims, VideoGrant};
 pub use hub::{Hub, HubStats};
 pub use io::{
-    ConnId, Input, JoinError, Now, Output, RoomEvent, ServiceError, ServiceErrorCode, ServiceId,
-    ServiceRequest, ServiceResponse, ShardId,
+    ConnId, Input, JoinError, Now, Output, Present, RoomEvent, RoomRequest, ServiceError, ServiceErrorCode,
+    ServiceId, ServiceRequest, ServiceResponse, ShardId,
 };
 pub use join_params::{ClientContext, JoinParams, Reconnect, SignalPath};
+pub use member::{Member, Restrictions};
 pub use message::ServerMessage;
 pub use metrics::{ByKind, Histogram, HubCounters, HubMetrics, HubTimings, RoomMetrics, Snapshot, Traffic};
 pub use one_shot::{

@@ -27,6 +27,8 @@ pub struct PlayWish {
 pub struct OneShotSession {
     /// Room of the token.
     pub room: String,
+    /// [`crate::Claims::room_id`] of the token.
+    pub room_id: String,
     /// Identity of the token.
     pub identity: String,
     /// Participant sid in the resource's address.

@@ -30,7 +30,7 @@ const FIRST_MILLIS: i64 = 100_000_000_000;
 /// What is refused for one identity in one room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revocation {
-    /// Room name.
+    /// The embedder's id of the room, or its name when there is none.
     pub room: String,
     /// Participant identity.
     pub identity: String,

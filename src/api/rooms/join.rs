@@ -35,7 +35,7 @@ pub(super) async fn join(
     input: Input<RoomNameInput>,
 ) -> ApiResult<Response> {
     let RoomNameInput { room_name } = input.or_bad_request(INVALID)?;
-    Ok(match rooms::join(&state, &principal.user, &room_name).await? {
+    Ok(match rooms::join(&state, &principal.user, &principal.session, &room_name).await? {
         Joined::In { room, token } => {
             let host = livekit_host(&state.settings, &headers, &uri, client.map(|Extension(client)| client));
             Json(JoinedBody::new(*room, token, host)).into_response()
@@ -76,7 +76,7 @@ pub(super) async fn renew_token(
     input: Input<RoomNameInput>,
 ) -> ApiResult<Json<TokenBody>> {
     let RoomNameInput { room_name } = input.or_bad_request(INVALID)?;
-    let token = rooms::renew_token(&state, &principal.user, &room_name).await?;
+    let token = rooms::renew_token(&state, &principal.user, &principal.session, &room_name).await?;
     Ok(Json(TokenBody { token }))
 }
 
@@ -105,11 +105,12 @@ impl From<JoinError> for ApiError {
             JoinError::NoName | JoinError::Name(_) | JoinError::NoGuestName | JoinError::GuestNameTooLong => {
                 Self::bad_request(text)
             }
-            JoinError::NotFound => Self::not_found(text),
-            JoinError::Refused(Refusal::Inactive) => Self::gone(text),
-            JoinError::Refused(_) | JoinError::GuestsDisabled | JoinError::Deactivated => {
-                Self::forbidden(text)
+            JoinError::NotFound => Self::not_found(text).with("code", "room_unknown"),
+            JoinError::Refused(why @ (Refusal::Inactive | Refusal::NotOpen)) => {
+                Self::gone(text).with("code", why.code())
             }
+            JoinError::Refused(why) => Self::forbidden(text).with("code", why.code()),
+            JoinError::GuestsDisabled | JoinError::Deactivated => Self::forbidden(text),
             JoinError::Token(error) => Self::internal(error),
             JoinError::Account(error) => error.into(),
             JoinError::Db(error) => error.into(),

@@ -72,6 +72,16 @@ pub(super) async fn update(
     Ok(Json(room.into()))
 }
 
+pub(super) async fn reopen(
+    State(state): State<AppState>,
+    Writer(principal): Writer,
+    Path(id): Path<String>,
+) -> ApiResult<Json<RoomBody>> {
+    principal.no_guest()?;
+    let room = rooms::reopen(&state, &principal.user, &id).await?;
+    Ok(Json(room.into()))
+}
+
 pub(super) async fn end(
     State(state): State<AppState>,
     Writer(principal): Writer,
@@ -99,7 +109,10 @@ impl From<ManageError> for ApiError {
         let text = error.to_string();
         match error {
             ManageError::NotFound => Self::not_found(text),
-            ManageError::NotOwner | ManageError::NotCreator => Self::forbidden(text),
+            ManageError::NotOwner | ManageError::NotCreator | ManageError::TooMany(_) => {
+                Self::forbidden(text)
+            }
+            ManageError::NameTaken => Self::conflict(text),
             ManageError::Capacity(_) => Self::bad_request(text),
             ManageError::Db(error) => error.into(),
         }

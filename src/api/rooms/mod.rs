@@ -32,5 +32,6 @@ pub(super) fn routes(state: &AppState) -> Router<AppState> {
         .route("/archived", get(manage::archived))
         .route("/{id}", delete(manage::end))
         .route("/{id}/settings", put(manage::update))
+        .route("/{id}/reopen", api(post(manage::reopen)))
         .route("/{id}/presence", api(get(join::presence)))
 }

@@ -149,12 +149,16 @@ impl JoinedBody {
     }
 }
 
-/// Answer to the creator of a room that is over: enough to make it again.
+/// Answer to the creator of a room that is over: enough to make it again, and its id to open it as it was.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct OverBody {
     status: &'static str,
+    id: String,
     name: String,
     mode: String,
+    is_public: bool,
+    max_participants: i64,
     settings: FlagsBody,
 }
 
@@ -163,8 +167,11 @@ impl From<Room> for OverBody {
         Self {
             status: "archived_owned",
             settings: RoomFlags::of(&room).into(),
+            id: room.id,
             name: room.name,
             mode: room.mode,
+            is_public: room.is_public,
+            max_participants: room.max_participants,
         }
     }
 }
@@ -178,6 +185,8 @@ pub(super) struct GuestJoinedBody {
     token: String,
     admin_id: String,
     is_public: bool,
+    settings: FlagsBody,
+    mode: String,
     livekit_host: String,
     active_recording_id: &'static str,
     access_token: String,
@@ -189,11 +198,13 @@ impl GuestJoinedBody {
     pub(super) fn new(joined: GuestJoined, livekit_host: String) -> Self {
         let GuestJoined { room, token, session, .. } = joined;
         Self {
+            settings: RoomFlags::of(&room).into(),
             admin_id: admin_of(&room),
             id: room.id,
             name: room.name,
             token,
             is_public: room.is_public,
+            mode: room.mode,
             livekit_host,
             active_recording_id: "",
             access_token: session.access_token.clone(),
@@ -319,7 +330,7 @@ impl From<FlagsInput> for RoomFlags {
     }
 }
 
-/// A room to be made.
+/// A room to be made. Without `settings` people can speak, show themselves and write.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct CreateInput {
@@ -329,7 +340,7 @@ pub(super) struct CreateInput {
     #[serde(rename = "ispublic")]
     is_public: bool,
     mode: String,
-    settings: FlagsInput,
+    settings: Option<FlagsInput>,
 }
 
 impl From<CreateInput> for NewRoom {
@@ -339,7 +350,7 @@ impl From<CreateInput> for NewRoom {
             max_participants: input.max_participants,
             is_public: input.is_public,
             mode: input.mode,
-            flags: input.settings.into(),
+            flags: input.settings.map_or(RoomFlags::OPEN, RoomFlags::from),
         }
     }
 }

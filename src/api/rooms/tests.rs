@@ -1,5 +1,8 @@
 //! Rooms by their routes.
 
+mod links;
+mod rights;
+
 use std::time::Duration;
 
 use axum::http::{Method, header};
@@ -10,7 +13,6 @@ use crate::{
     api::testing::{App, MockUser, claims, without_tokens},
     db::{self, DbError},
     domain::{
-        housekeeping,
         live::{self, Change},
         names::room_name,
         rooms,
@@ -25,14 +27,40 @@ async fn create(app: &App, user: &MockUser, body: Value) -> Value {
     app.post("/api/room/create", &body).by(user).send().await.ok()
 }
 
-async fn connected(app: &App, room: &str, user: &str) {
-    let change = Change::Connected { room: room.into(), identity: user.into(), sid: format!("PA_{user}") };
+/// The room that a name means now.
+async fn id_of(app: &App, name: &str) -> String {
+    let name = name.to_owned();
+    app.state.store.read(move |c| db::rooms::by_name(c, &name)).await.unwrap().unwrap().id
+}
+
+async fn connected(app: &App, name: &str, user: &str) {
+    let (room, identity) = (id_of(app, name).await, user.into());
+    let change = Change::Connected { room, identity, sid: format!("PA_{user}") };
     live::store(&app.state, &change).await;
 }
 
-async fn left(app: &App, room: &str, user: &str) {
-    let change = Change::Disconnected { room: room.into(), identity: user.into(), sid: format!("PA_{user}") };
+async fn left(app: &App, name: &str, user: &str) {
+    let (room, identity) = (id_of(app, name).await, user.into());
+    let change = Change::Disconnected { room, identity, sid: format!("PA_{user}") };
     live::store(&app.state, &change).await;
+}
+
+/// Shows a media token, as a connecting client does.
+async fn connect(
+    app: &App,
+    token: &Value,
+    rehearsal: bool,
+) -> Result<Option<rooms::Admitted>, rooms::ConnectError> {
+    let claims = claims(token.as_str().unwrap());
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let shown = rooms::Shown {
+        room: text(&claims["video"]["room"]),
+        room_id: text(&claims["roomId"]),
+        identity: text(&claims["sub"]),
+        session_id: text(&claims["sessionId"]),
+        rehearsal,
+    };
+    rooms::connect(&app.state, shown).await
 }
 
 /// Changes a participant's row as moderation will.
@@ -202,13 +230,12 @@ async fn who_is_banned_stays_outside_by_every_way() {
     let room = create(&app, &ann, den()).await;
     let id = room["id"].as_str().unwrap();
     let body = json!({"roomName": "den-1"});
-    app.post("/api/room/join", &body).by(&bob).send().await.ok();
+    let token = app.post("/api/room/join", &body).by(&bob).send().await.ok()["token"].clone();
     ban(&app, id, &bob.id).await;
     let text = "you are banned from this room";
     app.post("/api/room/join", &body).by(&bob).send().await.refused(403, text);
     app.post("/api/room/refresh-token", &body).by(&bob).send().await.refused(403, text);
-    let verdict = rooms::may_connect(&app.state, "den-1", &bob.id).await.unwrap();
-    assert_eq!(verdict, Some(Err(rooms::Refusal::Banned)));
+    assert_eq!(connect(&app, &token, false).await, Err(rooms::Refusal::Banned.into()));
     let guest = |cookie: &str| {
         let call = app.post("/api/room/guest-join", &json!({"roomName": "den-1", "guestName": "Gus"}));
         call.header(header::COOKIE, &format!("bedrud_guest_id={cookie}"))
@@ -310,15 +337,18 @@ async fn ending_a_room_tells_everybody_and_frees_the_name() {
     let app = App::new().await;
     let (ann, bob) = (app.user("ann").await, app.user("bob").await);
     let room = create(&app, &ann, den()).await;
+    let token =
+        app.post("/api/room/join", &json!({"roomName": "den-1"})).by(&ann).send().await.ok()["token"].clone();
     connected(&app, "den-1", &ann.id).await;
-    let path = format!("/api/room/{}", room["id"].as_str().unwrap());
+    let id = room["id"].as_str().unwrap();
+    let path = format!("/api/room/{id}");
     let delete = |user: &MockUser| app.request(Method::DELETE, &path).by(user);
     delete(&bob).send().await.refused(403, "Only the room creator can delete this room");
     let done = delete(&ann).send().await;
     assert_eq!((done.status.as_u16(), done.json()), (202, json!({"message": "Room deletion queued"})));
     let message =
         r#"{"event":"room_ended","message":"The meeting has been ended by the creator","type":"system"}"#;
-    assert_eq!(app.media.calls(), [format!("send den-1 {message}"), "delete den-1".to_owned()]);
+    assert_eq!(app.media.calls(), [format!("send {id} {message}"), format!("delete {id}")]);
     delete(&ann).send().await.refused(404, "Room not found");
     assert_eq!(app.get("/api/room/list").by(&ann).send().await.ok(), json!([]));
     let over = app.post("/api/room/join", &json!({"roomName": "den-1"})).by(&ann).send().await.ok();
@@ -329,8 +359,7 @@ async fn ending_a_room_tells_everybody_and_frees_the_name() {
     app.get("/api/room/check/den-1").send().await.refused(410, "room is no longer active");
     let guest = app.post("/api/room/guest-join", &json!({"roomName": "den-1", "guestName": "Gus"}));
     guest.send().await.refused(410, "room is no longer active");
-    let verdict = rooms::may_connect(&app.state, "den-1", &ann.id).await.unwrap();
-    assert_eq!(verdict, Some(Err(rooms::Refusal::Inactive)));
+    assert_eq!(connect(&app, &token, false).await, Err(rooms::Refusal::Inactive.into()));
     let archived = app.get("/api/room/archived?limit=5").by(&ann).send().await.ok();
     assert_json_snapshot!("archived", archived);
     create(&app, &ann, den()).await;
@@ -358,24 +387,4 @@ async fn presence_is_what_the_media_server_says() {
     app.put(&path.replace("presence", "settings"), &json!({"isPublic": false})).by(&ann).send().await.ok();
     assert_eq!(app.get(&path).by(&ann).send().await.ok(), json!({"participants": []}));
     count().send().await.refused(404, "Room not found");
-}
-
-#[tokio::test]
-async fn a_room_that_was_left_closes_and_one_in_use_does_not() {
-    let app = App::new().await;
-    let (ann, bob) = (app.user("ann").await, app.user("bob").await);
-    create(&app, &ann, json!({"name": "left", "isPublic": true})).await;
-    create(&app, &ann, json!({"name": "used", "isPublic": true})).await;
-    app.post("/api/room/join", &json!({"roomName": "used"})).by(&bob).send().await.ok();
-    connected(&app, "used", &bob.id).await;
-    app.advance(Duration::from_secs(4 * 60));
-    housekeeping::run(&app.state).await.unwrap();
-    app.get("/api/room/check/left").send().await.ok();
-    app.advance(Duration::from_secs(23 * 3600 + 58 * 60));
-    housekeeping::run(&app.state).await.unwrap();
-    app.get("/api/room/check/left").send().await.refused(410, "room is no longer active");
-    app.get("/api/room/check/used").send().await.ok();
-    left(&app, "used", &bob.id).await;
-    housekeeping::run(&app.state).await.unwrap();
-    app.get("/api/room/check/used").send().await.refused(410, "room is no longer active");
 }

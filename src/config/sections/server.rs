@@ -63,6 +63,9 @@ section! {
         max_participants_limit: u32 = 1000, "maxParticipantsLimit", env ["SERVER_MAX_PARTICIPANTS_LIMIT"];
         /// Rooms one user may own. 0: unlimited.
         max_rooms_per_user: u32 = 100, "maxRoomsPerUser", env ["SERVER_MAX_ROOMS_PER_USER"];
+        /// Days after which a room that nobody has visited closes by itself; until then its link works. Its owner can open it
+        /// again. 0: never.
+        room_idle_days: u32 = 30, "roomIdleDays", env ["SERVER_ROOM_IDLE_DAYS"];
         /// Limits of the listener.
         limits: Limits = Limits::default(), "limits", env [];
     }

@@ -73,6 +73,11 @@ impl NewSession {
         Ok(Self { id, access_token, refresh_token, token_hash, created_at: now, expires_at })
     }
 
+    /// The session's id.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Opens the session.
     pub(crate) fn insert(&self, c: &mut Db, user_id: &str) -> DbResult<()> {
         let session = Session {

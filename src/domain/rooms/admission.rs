@@ -5,9 +5,12 @@ use crate::db::{participants::Participant, rooms::Room};
 /// Why somebody stays outside. Clients match words of these texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The room is over.
+    /// The room is over: somebody ended it.
     #[error("room is no longer active")]
     Inactive,
+    /// The room was left long ago and has closed by itself. Its creator can open it again.
+    #[error("room is not open yet")]
+    NotOpen,
     /// A moderator threw them out.
     #[error("you are banned from this room")]
     Banned,
@@ -22,25 +25,63 @@ pub enum Refusal {
     Full,
 }
 
+impl Refusal {
+    /// Names the case to programs, whatever becomes of the texts.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Inactive => "room_over",
+            Self::NotOpen => "room_not_open",
+            Self::Banned => "room_banned",
+            Self::Private => "room_private",
+            Self::NeedsApproval => "room_needs_approval",
+            Self::Full => "room_full",
+        }
+    }
+}
+
+impl Room {
+    /// Whether anybody can be in it at all.
+    ///
+    /// # Errors
+    /// It is over, or not open.
+    pub fn check_open(&self) -> Result<(), Refusal> {
+        match (self.is_active, self.deleted_at) {
+            (true, _) => Ok(()),
+            (false, Some(_)) => Err(Refusal::Inactive),
+            (false, None) => Err(Refusal::NotOpen),
+        }
+    }
+}
+
 /// Decides over a user who has `row` in the room, while `taken` places belong to others.
 ///
 /// # Errors
 /// The first rule that keeps them outside.
 pub fn admit(room: &Room, user_id: &str, row: Option<&Participant>, taken: i64) -> Result<(), Refusal> {
-    if !room.is_active {
-        return Err(Refusal::Inactive);
-    }
+    room.check_open()?;
     if row.is_some_and(|row| row.is_banned) {
         return Err(Refusal::Banned);
     }
-    let known = room.created_by == user_id || row.is_some_and(|row| row.is_approved);
-    if !room.is_public && !known {
-        return Err(if room.settings_require_approval { Refusal::NeedsApproval } else { Refusal::Private });
+    let runs_it = room.created_by == user_id || room.admin_id == user_id;
+    if !runs_it && !row.is_some_and(|row| row.is_approved || row.is_moderator) {
+        by_link(room)?;
     }
     if is_full(room, taken) {
         return Err(Refusal::Full);
     }
     Ok(())
+}
+
+/// Whether the link alone opens the room.
+pub(super) fn by_link(room: &Room) -> Result<(), Refusal> {
+    if room.settings_require_approval {
+        Err(Refusal::NeedsApproval)
+    } else if room.is_public {
+        Ok(())
+    } else {
+        Err(Refusal::Private)
+    }
 }
 
 /// True when `taken` leaves no place. A capacity of 0 has no bound.
@@ -102,7 +143,8 @@ mod tests {
             let banned = case.row.is_some_and(|(_, banned)| banned);
             let approved = case.row.is_some_and(|(approved, _)| approved);
             let full = case.capacity > 0 && case.taken >= case.capacity;
-            let allowed = case.active && !banned && (case.public || case.creator || approved) && !full;
+            let link = case.public && !case.approval;
+            let allowed = case.active && !banned && (link || case.creator || approved) && !full;
             prop_assert_eq!(decide(&case).is_ok(), allowed);
         }
 

@@ -1,7 +1,5 @@
 //! Making a room.
 
-use std::time::Duration;
-
 use crate::{
     db::{
         Conflict, DbError, participants,
@@ -15,8 +13,6 @@ use crate::{
     },
 };
 
-/// A room closes by itself after this time, unless it is persistent.
-const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// Tries to find a free name before giving up.
 const NAME_TRIES: usize = 4;
 
@@ -41,6 +37,17 @@ pub struct RoomFlags {
 }
 
 impl RoomFlags {
+    /// Everything people do in a meeting, and nothing else.
+    pub const OPEN: Self = Self {
+        allow_chat: true,
+        allow_video: true,
+        allow_audio: true,
+        require_approval: false,
+        e2ee: false,
+        is_persistent: false,
+        recordings_allowed: true,
+    };
+
     /// The switches of a room.
     #[must_use]
     pub fn of(room: &Room) -> Self {
@@ -149,7 +156,7 @@ async fn store(platform: &Platform, user: &User, wish: &NewRoom, name: String) -
         max_participants: wish.max_participants.max(0),
         created_at: now,
         updated_at: now,
-        expires_at: now.plus(LIFETIME),
+        expires_at: now.plus(platform.settings.limits.room_idle),
         admin_id: user.id.clone(),
         is_public: wish.is_public,
         settings_allow_chat: false,

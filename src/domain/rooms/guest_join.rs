@@ -44,6 +44,7 @@ pub async fn guest_join(
         return Err(JoinError::GuestNameTooLong);
     }
     let now = platform.now();
+    let until = now.plus(platform.settings.limits.room_idle);
     let secret = &platform.settings.auth.session_secret;
     let (id, new_cookie) = match cookie.and_then(|value| guest_id::open(value, secret)) {
         Some(id) => (id, None),
@@ -84,11 +85,11 @@ pub async fn guest_join(
                 Some(_) => users::set_name(c, &user.id, &user.name, now)?,
                 None => users::insert(c, &user)?,
             }
-            enter(c, &room, &user.id, row_id, now)?;
+            enter(c, &room, &user.id, row_id, (now, until))?;
             session.insert(c, &user.id)?;
             Ok((room, user, session))
         })
         .await?;
-    let token = media_access::token(platform, &room, &user, now)?;
+    let token = media_access::token(platform, &room, (&user, session.id()), now)?;
     Ok(GuestJoined { room: Box::new(room), token, session: session.signed_in(user), new_cookie })
 }

@@ -13,12 +13,16 @@ use crate::{
     domain::{
         Platform, names,
         names::RoomNameError,
-        rooms::{Refusal, admission::is_full, admit, media_access},
+        rooms::{
+            Refusal,
+            admission::{by_link, is_full},
+            admit, media_access,
+        },
     },
 };
 
 /// Somebody who was let in keeps a place this long until the media server has seen them.
-const ON_THE_WAY: Duration = Duration::from_secs(60);
+pub(super) const ON_THE_WAY: Duration = Duration::from_secs(60);
 
 /// Why nobody entered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,15 +80,16 @@ pub enum Joined {
 ///
 /// # Errors
 /// [`JoinError`].
-pub async fn join(platform: &Platform, user: &User, name: &str) -> Result<Joined, JoinError> {
+pub async fn join(platform: &Platform, user: &User, session: &str, name: &str) -> Result<Joined, JoinError> {
     let now = platform.now();
+    let until = now.plus(platform.settings.limits.room_idle);
     let (key, row_id, id) = (names::room_key(name), platform.entropy.uuid(), user.id.clone());
     let room = platform
         .store
         .write(move |c| {
             let room = rooms::lock_by_name(c, &key)?.ok_or(JoinError::NotFound)?;
             if room.is_active || room.created_by != id {
-                enter(c, &room, &id, row_id, now)?;
+                enter(c, &room, &id, row_id, (now, until))?;
             }
             Ok::<_, JoinError>(room)
         })
@@ -92,17 +97,17 @@ pub async fn join(platform: &Platform, user: &User, name: &str) -> Result<Joined
     if !room.is_active {
         return Ok(Joined::Over(Box::new(room)));
     }
-    let token = media_access::token(platform, &room, user, now)?;
+    let token = media_access::token(platform, &room, (user, session), now)?;
     Ok(Joined::In { room: Box::new(room), token })
 }
 
-/// The rules, and a place for who passes them.
+/// The rules, and a place for who passes them. The room waits for the next one until the second moment.
 pub(super) fn enter(
     c: &mut Db,
     room: &Room,
     user_id: &str,
     row_id: String,
-    now: Moment,
+    (now, until): (Moment, Moment),
 ) -> Result<(), JoinError> {
     let row = participants::find(c, &room.id, user_id)?;
     let taken = participants::count_places(c, &room.id, user_id, now.minus(ON_THE_WAY))?;
@@ -124,31 +129,38 @@ pub(super) fn enter(
         media_sid: String::new(),
     };
     participants::let_in(c, &row)?;
-    rooms::touch(c, &room.id, now)?;
+    rooms::touch(c, &room.id, now, until)?;
     Ok(())
 }
 
-/// A new media token for somebody who is in the room or may enter it.
+/// A new media token for somebody who is in the room or may enter it. It takes no place: connecting does.
 ///
 /// # Errors
 /// [`JoinError`].
-pub async fn renew_token(platform: &Platform, user: &User, name: &str) -> Result<String, JoinError> {
+pub async fn renew_token(
+    platform: &Platform,
+    user: &User,
+    session: &str,
+    name: &str,
+) -> Result<String, JoinError> {
     let key = names::room_key(name);
     if key.is_empty() {
         return Err(JoinError::NoName);
     }
-    let id = user.id.clone();
+    let now = platform.now();
+    let (id, since) = (user.id.clone(), now.minus(ON_THE_WAY));
     let room = platform
         .store
         .read(move |c| {
             let room = rooms::by_name(c, &key)?.ok_or(JoinError::NotFound)?;
             let row = participants::find(c, &room.id, &id)?;
-            // Whoever is inside has a place already.
-            admit(&room, &id, row.as_ref(), 0)?;
+            let has_place = row.as_ref().is_some_and(|row| row.has_place(since));
+            let taken = if has_place { 0 } else { participants::count_places(c, &room.id, &id, since)? };
+            admit(&room, &id, row.as_ref(), taken)?;
             Ok::<_, JoinError>(room)
         })
         .await?;
-    Ok(media_access::token(platform, &room, user, platform.now())?)
+    Ok(media_access::token(platform, &room, (user, session), now)?)
 }
 
 /// The canonical name of a room that a stranger could enter now.
@@ -162,37 +174,15 @@ pub async fn check(platform: &Platform, name: &str) -> Result<String, JoinError>
         .store
         .read(move |c| {
             let room = rooms::by_name(c, &key)?.ok_or(JoinError::NotFound)?;
-            if !room.is_active {
-                return Err(Refusal::Inactive.into());
-            }
+            room.check_open()?;
             if !room.is_public {
                 return Err(Refusal::Private.into());
             }
+            by_link(&room)?;
             if is_full(&room, participants::count_places(c, &room.id, "", since)?) {
                 return Err(Refusal::Full.into());
             }
             Ok(room.name)
-        })
-        .await
-}
-
-/// Asked by the media server before it takes a participant in: tokens outlive bans and the end of a room, so the rules
-/// count once more. `None` when the platform knows no such room: then the token alone decides.
-///
-/// # Errors
-/// The database's.
-pub async fn may_connect(
-    platform: &Platform,
-    name: &str,
-    identity: &str,
-) -> Result<Option<Result<(), Refusal>>, DbError> {
-    let (key, id) = (name.to_owned(), identity.to_owned());
-    platform
-        .store
-        .read(move |c| {
-            let Some(room) = rooms::by_name(c, &key)? else { return Ok(None) };
-            let row = participants::find(c, &room.id, &id)?;
-            Ok(Some(admit(&room, &id, row.as_ref(), 0)))
         })
         .await
 }

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use crate::{
     db::{
-        DbError, participants,
+        Conflict, DbError, participants,
         rooms::{self, Room},
         users::User,
     },
-    domain::{Platform, access, effective, rooms::RoomFlags},
+    domain::{
+        Platform, access, effective,
+        rooms::{RoomFlags, restrictions},
+    },
 };
 
 /// Between the message that a room ends and its end, so that clients can show why.
@@ -29,9 +32,24 @@ pub enum ManageError {
     /// Outside the bounds.
     #[error("maxParticipants must be between 0 and {0}")]
     Capacity(i64),
+    /// Too many rooms.
+    #[error("Room limit reached (max {0} active rooms)")]
+    TooMany(i64),
+    /// Another active room has the name.
+    #[error("a room with this name already exists")]
+    NameTaken,
     /// The database's.
     #[error(transparent)]
-    Db(#[from] DbError),
+    Db(DbError),
+}
+
+impl From<DbError> for ManageError {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Conflict(Conflict::RoomName) => Self::NameTaken,
+            other => Self::Db(other),
+        }
+    }
 }
 
 /// What shall change; `None` stays.
@@ -62,7 +80,7 @@ pub async fn update(
     change: RoomChange,
 ) -> Result<Room, ManageError> {
     let (id, user, settings, now) = (id.to_owned(), user.clone(), platform.settings.clone(), platform.now());
-    platform
+    let room = platform
         .store
         .write(move |c| {
             let mut room = rooms::by_id(c, &id)?
@@ -84,7 +102,39 @@ pub async fn update(
             }
             rooms::update_settings(c, &room, now)?;
             room.updated_at = now;
-            Ok(room)
+            Ok::<_, ManageError>(room)
+        })
+        .await?;
+    // Those who are inside lose what is switched off, and get back what is switched on.
+    platform.media.restrict_room(&room.id, restrictions(&room));
+    platform.media.send_system(&room.id, switched(RoomFlags::of(&room)));
+    Ok(room)
+}
+
+/// Opens a room that closed or was ended, with everything as it was: its switches, who runs it, who is banned.
+///
+/// # Errors
+/// [`ManageError`]; the name may have gone to another room.
+pub async fn reopen(platform: &Platform, user: &User, id: &str) -> Result<Room, ManageError> {
+    let (id, user, settings, now) = (id.to_owned(), user.clone(), platform.settings.clone(), platform.now());
+    let until = now.plus(settings.limits.room_idle);
+    platform
+        .store
+        .write(move |c| {
+            let room = rooms::by_id(c, &id)?.ok_or(ManageError::NotFound)?;
+            if room.created_by != user.id {
+                return Err(ManageError::NotCreator);
+            }
+            if room.is_active {
+                return Ok(room);
+            }
+            let bound = effective::load(c, &settings)?.limits.max_rooms_per_user;
+            let free = access::at_least(&user.accesses.0, access::SUPERADMIN) || bound <= 0;
+            if !free && rooms::count_active_of(c, &user.id)? >= bound {
+                return Err(ManageError::TooMany(bound));
+            }
+            rooms::reopen(c, &id, now, until)?;
+            rooms::by_id(c, &id)?.ok_or(ManageError::NotFound)
         })
         .await
 }
@@ -114,7 +164,7 @@ pub async fn end(platform: &std::sync::Arc<Platform>, user: &User, id: &str) -> 
         if room.is_active {
             shared
                 .media
-                .send_system(&room.name, farewell("room_ended", "The meeting has been ended by the creator"));
+                .send_system(&room.id, farewell("room_ended", "The meeting has been ended by the creator"));
             tokio::time::sleep(FAREWELL).await;
         }
         let (now, id) = (shared.now(), room.id.clone());
@@ -125,13 +175,24 @@ pub async fn end(platform: &std::sync::Arc<Platform>, user: &User, id: &str) -> 
                 rooms::archive(c, &id, now)
             })
             .await?;
-        // A room of the same name made meanwhile is another one: only who ended an active room closes it.
         if ended && room.is_active {
-            shared.media.delete_room(&room.name);
+            shared.media.delete_room(&room.id);
         }
         Ok(())
     });
     work.await.unwrap_or_else(|error| Err(DbError::Bug(error.to_string()).into()))
+}
+
+/// Tells those who are inside what they may do now. Clients that do not know the event leave it alone.
+fn switched(flags: RoomFlags) -> Vec<u8> {
+    let settings = serde_json::json!({
+        "allowChat": flags.allow_chat,
+        "allowVideo": flags.allow_video,
+        "allowAudio": flags.allow_audio,
+    });
+    serde_json::json!({ "type": "system", "event": "room_settings", "settings": settings })
+        .to_string()
+        .into_bytes()
 }
 
 /// A message of the server to everybody in a room.

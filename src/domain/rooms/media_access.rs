@@ -5,22 +5,25 @@ use std::time::Duration;
 use crate::{
     auth::media_token::{self, ApiKeys, Claims, MediaTokenError, VideoGrant},
     db::{Moment, rooms::Room, users::User},
-    domain::{Platform, access},
+    domain::{Platform, rooms::rights},
 };
 
 /// Life of a media token.
 const LIFETIME: Duration = Duration::from_secs(2 * 3600);
 
-/// A token that lets `user` into `room`. Clients set their own name and metadata, so that right is part of it.
+/// A token that lets `user` into this very room, for as long as the session lasts that asks for it. Clients set their own
+/// name and metadata, so that right is part of it.
 pub(super) fn token(
     platform: &Platform,
     room: &Room,
-    user: &User,
+    (user, session): (&User, &str),
     now: Moment,
 ) -> Result<String, MediaTokenError> {
-    let by_link = user.provider == access::GUEST_PROVIDER && user.id.starts_with("guest-");
-    let metadata =
-        if by_link { String::new() } else { serde_json::json!({ "accesses": user.accesses.0 }).to_string() };
+    let metadata = if rights::is_guest_by_link(user) {
+        String::new()
+    } else {
+        serde_json::json!({ "accesses": user.accesses.0 }).to_string()
+    };
     let claims = Claims {
         sub: user.id.clone(),
         // Two tokens of one second differ: the one may be revoked, the other not.
@@ -34,8 +37,11 @@ pub(super) fn token(
             room_join: true,
             room: room.name.clone(),
             can_update_own_metadata: Some(true),
+            can_publish_sources: rights::token_sources(room),
             ..VideoGrant::default()
         }),
+        room_id: room.id.clone(),
+        session_id: session.to_owned(),
         ..Claims::default()
     };
     let livekit = &platform.settings.livekit;

@@ -1,20 +1,26 @@
 //! Rooms: making, joining, running and ending them.
 
 mod admission;
+mod connect;
 mod create;
 mod guest_id;
 mod guest_join;
+mod intruders;
 mod join;
 mod manage;
 mod media_access;
 mod presence;
+mod rights;
 
 pub use admission::{Refusal, admit};
+pub use connect::{Admitted, ConnectError, Shown, connect};
 pub use create::{CreateError, NewRoom, RoomFlags, create};
 pub use guest_join::{GuestJoined, guest_join};
-pub use join::{JoinError, Joined, check, join, may_connect, renew_token};
-pub use manage::{ManageError, RoomChange, end, update};
+pub use intruders::{Intruders, intruders};
+pub use join::{JoinError, Joined, check, join, renew_token};
+pub use manage::{ManageError, RoomChange, end, reopen, update};
 pub use presence::{PresenceError, count, participants};
+pub use rights::restrictions;
 
 use crate::{
     db::{Db, DbResult, rooms, rooms::Room},

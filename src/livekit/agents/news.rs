@@ -9,10 +9,10 @@ pub(super) fn of(event: RoomEvent) -> Option<News> {
     Some(match event {
         RoomEvent::RoomStarted { room, config } => News::RoomStarted { room, agents: config.agents },
         RoomEvent::RoomAgentsChanged { room, config } => News::AgentsChanged { room, agents: config.agents },
-        RoomEvent::RoomFinished { room } => News::RoomFinished { sid: room.sid },
-        RoomEvent::ParticipantJoined { room, participant } => News::Joined { room, participant },
+        RoomEvent::RoomFinished { room, .. } => News::RoomFinished { sid: room.sid },
+        RoomEvent::ParticipantJoined { room, participant, .. } => News::Joined { room, participant },
         RoomEvent::TrackPublished { room, participant, .. } => News::Published { room, participant },
-        RoomEvent::ParticipantLeft { room, participant } => News::Left { room, participant },
+        RoomEvent::ParticipantLeft { room, participant, .. } => News::Left { room, participant },
         RoomEvent::ParticipantConnectionAborted { .. }
         | RoomEvent::TrackUnpublished { .. }
         | RoomEvent::TokensRevoked(_) => return None,

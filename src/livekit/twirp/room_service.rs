@@ -143,8 +143,9 @@ fn answer(method: &str, encoding: Encoding, response: ServiceResponse) -> Result
             let track = track.map(|t| *t);
             encoding.encode(&proto::MuteRoomTrackResponse { track }, fields::MUTED)
         }
-        // No method asks for it.
+        // No method asks for these.
         ServiceResponse::Configuration(config) => encoding.encode(&*config, fields::EMPTY),
+        ServiceResponse::Presence(_) => encoding.encode(&proto::DeleteRoomResponse {}, fields::EMPTY),
         ServiceResponse::RpcPayload(payload) => {
             encoding.encode(&proto::PerformRpcResponse { payload }, fields::RPC)
         }

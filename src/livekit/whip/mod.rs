@@ -89,7 +89,6 @@ async fn open(
         Endpoint::Whip => OneShotRole::Publish,
         Endpoint::Whep => OneShotRole::Play(wish(&query)?),
     };
-    livekit.admit(Some(&claims)).await?;
     let user_agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let context = ClientContext {
         address: client.map(|c| c.ip.to_string()).unwrap_or_default(),
@@ -97,7 +96,8 @@ async fn open(
         validating: false,
     };
     let token = super::auth::digest(&headers, in_query(&query));
-    let params = JoinParams { token, ..JoinParams::from_query(SignalPath::V0, [], claims, &context)? };
+    let mut params = JoinParams { token, ..JoinParams::from_query(SignalPath::V0, [], claims, &context)? };
+    livekit.admit(&mut params, false).await?;
     let request = OneShotRequest::Open { params: Box::new(params), role, offer };
     let opened = tokio::time::timeout(OPEN_TIMEOUT, livekit.0.sfu.one_shot(request)).await;
     match opened
@@ -148,7 +148,7 @@ fn session(
 ) -> Result<OneShotSession, Failure> {
     let claims = bearer(livekit, headers, &pairs(query)?)?;
     let room = claims.video.as_ref().map(|v| v.room.clone()).unwrap_or_default();
-    Ok(OneShotSession { room, identity: claims.identity().to_owned(), sid })
+    Ok(OneShotSession { room, room_id: claims.room_id.clone(), identity: claims.identity().to_owned(), sid })
 }
 
 /// A token that allows joining a room.

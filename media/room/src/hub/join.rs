@@ -15,10 +15,13 @@ impl Hub {
     pub(super) fn check(&self, now: Now, params: &mut JoinParams) -> Result<RoomConfiguration, JoinError> {
         let shown = params.claims.identity().to_owned();
         params.settle(&self.core.config.limits)?;
-        let room = params.claims.video.as_ref().map(|v| v.room.as_str()).unwrap_or_default();
-        // A secondary connection has an identity of its own, but the same token.
+        let name = params.claims.video.as_ref().map(|v| v.room.as_str()).unwrap_or_default();
+        let known = self.room_of(&params.claims.room_id, name);
+        // A secondary connection has an identity of its own, but the same token. A room may have had no id at the time.
         let revoked = [shown.as_str(), params.claims.identity()].into_iter().any(|identity| {
-            self.core.revoked.refuse(room, identity, &params.claims, &params.token, now.unix_secs())
+            [params.claims.room_address(), name].into_iter().any(|room| {
+                self.core.revoked.refuse(room, identity, &params.claims, &params.token, now.unix_secs())
+            })
         });
         if revoked {
             return Err(JoinError::new(401, "token has been revoked"));
@@ -30,11 +33,11 @@ impl Hub {
             return Err(JoinError::new(503, "node has exceeded its configured limit"));
         }
         let grant = params.claims.video.clone().unwrap_or_default();
-        if params.reconnect.is_none() && self.refuses_new_room(&grant.room) {
+        if params.reconnect.is_none() && self.refuses_new_room(known) {
             return Err(JoinError::new(503, "server is shutting down"));
         }
         let may_create = self.core.config.auto_create || grant.room_create;
-        if !may_create && params.reconnect.is_none() && self.room_named(&grant.room).is_none() {
+        if !may_create && params.reconnect.is_none() && known.is_none() {
             return Err(JoinError::new(404, "requested room does not exist"));
         }
         if params.reconnect.is_some() {
@@ -55,8 +58,8 @@ impl Hub {
     }
 
     /// No room may open any more; those that are open go on.
-    pub(crate) fn refuses_new_room(&self, name: &str) -> bool {
-        self.closing || self.draining && self.room_named(name).is_none()
+    pub(crate) fn refuses_new_room(&self, known: Option<RoomKey>) -> bool {
+        self.closing || self.draining && known.is_none()
     }
 
     pub(super) fn on_join(&mut self, now: Now, conn: ConnId, mut params: JoinParams) {
@@ -67,10 +70,9 @@ impl Hub {
                 return;
             }
         };
-        let name = params.claims.video.as_ref().map(|v| v.room.clone()).unwrap_or_default();
         let protocol = params.client_info.protocol;
         if params.reconnect.is_some() {
-            if !self.resume(now, conn, &name, params) {
+            if !self.resume(now, conn, params) {
                 let bye = refusal(conn, protocol, DisconnectReason::StateMismatch, Action::Reconnect);
                 self.core.out.extend(bye);
             }
@@ -95,7 +97,7 @@ impl Hub {
         wishes: &RoomConfiguration,
     ) -> Option<RoomKey> {
         let name = params.claims.video.as_ref().map(|v| v.room.clone()).unwrap_or_default();
-        let key = self.open_room(now, &name, wishes);
+        let key = self.open_room(now, &params.claims.room_id, &name, wishes);
         let room = self.rooms.get_mut(&key)?;
         let grant = params.claims.permission();
         let kind = params.claims.participant_kind();
@@ -121,8 +123,9 @@ impl Hub {
         Some(key)
     }
 
-    fn resume(&mut self, now: Now, conn: ConnId, name: &str, params: JoinParams) -> bool {
-        let Some(key) = self.room_named(name) else { return false };
+    fn resume(&mut self, now: Now, conn: ConnId, params: JoinParams) -> bool {
+        let name = params.claims.video.as_ref().map(|v| v.room.as_str()).unwrap_or_default();
+        let Some(key) = self.room_of(&params.claims.room_id, name) else { return false };
         let Some(room) = self.rooms.get_mut(&key) else { return false };
         let wanted = params.reconnect.as_ref().map(|r| r.sid.as_str()).unwrap_or_default();
         let Some(p) = room.by_identity(params.claims.identity()) else { return false };

@@ -54,7 +54,7 @@ impl Hub {
     }
 
     fn one_shot_session(&self, session: &OneShotSession) -> Result<(RoomKey, Pid), JoinError> {
-        let key = self.room_named(&session.room).ok_or_else(unknown)?;
+        let key = self.room_of(&session.room_id, &session.room).ok_or_else(unknown)?;
         let participant = self.rooms.get(&key).and_then(|room| room.by_identity(&session.identity));
         let found = participant.filter(|p| *p.sid == *session.sid && p.one_shot.is_some());
         found.map(|p| (key, p.pid)).ok_or_else(unknown)

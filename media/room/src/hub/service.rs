@@ -2,7 +2,8 @@
 
 use super::Hub;
 use crate::io::{
-    Now, RoomEvent, ServiceError, ServiceErrorCode, ServiceId, ServiceRequest, ServiceResponse, complaint,
+    Now, Present, RoomEvent, RoomRequest, ServiceError, ServiceErrorCode, ServiceId, ServiceRequest,
+    ServiceResponse, complaint,
 };
 use crate::room::{Room, configuration};
 use crate::timers::Timer;
@@ -26,6 +27,8 @@ impl Hub {
             }
             ServiceRequest::ForwardParticipant(r) => Some(self.forward_participant(now, &r)),
             ServiceRequest::MoveParticipant(r) => Some(self.move_participant(now, &r)),
+            ServiceRequest::OfRoom(id, request) => Some(self.serve_by_id(now, &id, request)),
+            ServiceRequest::Presence => Some(Ok(ServiceResponse::Presence(self.presence()))),
             request => Some(self.serve_at_once(now, request)),
         }
     }
@@ -56,6 +59,9 @@ impl Hub {
             ServiceRequest::ForwardParticipant(r) => &r.room,
             ServiceRequest::MoveParticipant(r) => &r.room,
             ServiceRequest::PerformRpc(r) => &r.room,
+            ServiceRequest::OfRoom(..) | ServiceRequest::Presence => {
+                return Err(ServiceError::argument("not a request about a room of this name"));
+            }
         };
         if let ServiceRequest::SendData(r) = &request
             && !matches!(r.nonce.len(), 0 | 16)
@@ -85,6 +91,26 @@ impl Hub {
         result
     }
 
+    fn serve_by_id(
+        &mut self,
+        now: Now,
+        id: &str,
+        request: RoomRequest,
+    ) -> Result<ServiceResponse, ServiceError> {
+        let key = self.ids.get(id).copied();
+        let Some((key, room)) = key.and_then(|k| Some((k, self.rooms.get_mut(&k)?))) else {
+            return Err(ServiceError::new(ServiceErrorCode::NotFound, "requested room does not exist"));
+        };
+        let result = room.serve_embedder(&mut self.core.at(now), request);
+        self.sweep(key);
+        result
+    }
+
+    /// Everybody who is really in a room, by rooms and in no order.
+    fn presence(&self) -> Vec<Present> {
+        self.rooms.values().flat_map(Room::presence).collect()
+    }
+
     fn create_room(&mut self, now: Now, r: &CreateRoomRequest) -> Result<ServiceResponse, ServiceError> {
         let limits = &self.core.config.limits;
         let invalid = |text: &str| ServiceError::new(ServiceErrorCode::InvalidArgument, text);
@@ -94,12 +120,12 @@ impl Hub {
         if limits.room_name != 0 && r.name.len() > limits.room_name {
             return Err(invalid(complaint::ROOM_NAME));
         }
-        if self.refuses_new_room(&r.name) {
+        if self.refuses_new_room(self.room_named(&r.name)) {
             return Err(ServiceError::new(ServiceErrorCode::Unavailable, "server is shutting down"));
         }
         let wishes = configuration::of_request(r, &self.core.config)?;
         let known = self.room_named(&r.name).is_some();
-        let key = self.open_room(now, &r.name, &wishes);
+        let key = self.open_room(now, "", &r.name, &wishes);
         let Some(room) = self.rooms.get_mut(&key) else {
             return Err(ServiceError::new(ServiceErrorCode::Unavailable, "room closed"));
         };

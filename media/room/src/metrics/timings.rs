@@ -126,7 +126,7 @@ impl Timings {
 
     fn event(&mut self, now: Now, event: &RoomEvent) {
         match event {
-            RoomEvent::RoomFinished { room } => {
+            RoomEvent::RoomFinished { room, .. } => {
                 let opened = u64::try_from(room.creation_time_ms).unwrap_or(0);
                 self.room.observe(now.unix_ms.saturating_sub(opened) / 1000);
             }

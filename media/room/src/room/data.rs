@@ -88,6 +88,9 @@ impl Room {
             return;
         }
         let Some(p) = self.get(pid) else { return };
+        if p.member.as_ref().is_some_and(|member| member.restrictions.forbid(&packet)) {
+            return;
+        }
         let agent = p.is_agent();
         let metrics = matches!(packet.value, Some(Value::Metrics(_)));
         if matches!(packet.value, Some(Value::Transcription(_))) && !agent {

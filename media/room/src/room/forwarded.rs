@@ -71,7 +71,7 @@ impl Room {
         self.announce(cx, pid, Audience::Others, true);
         if let Some(p) = self.get(pid) {
             let participant = p.info(&cx.config.region);
-            cx.event(RoomEvent::ParticipantJoined { room: self.info(), participant });
+            cx.event(RoomEvent::ParticipantJoined { id: self.id.clone(), room: self.info(), participant });
         }
         self.mirror(cx, pid, source, relay);
         pid

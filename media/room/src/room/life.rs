@@ -35,6 +35,7 @@ impl Room {
         cx.rng.fill(trailer.as_mut_slice());
         let mut room = Self {
             key,
+            id: String::new(),
             info,
             config: RoomConfiguration {
                 sync_streams: cx.config.sync_streams,
@@ -113,6 +114,7 @@ impl Room {
         }
         cx.timers.cancel_room(self.key);
         cx.event(RoomEvent::RoomFinished {
+            id: self.id.clone(),
             room: RoomInfo { num_participants: 0, num_publishers: 0, ..last },
         });
     }

@@ -8,6 +8,7 @@ pub(crate) mod configuration;
 mod data;
 mod data_tracks;
 mod dynacast;
+mod embedder;
 mod figures;
 mod forwarded;
 mod life;
@@ -57,6 +58,8 @@ pub(crate) enum Farewell {
 #[derive(Debug)]
 pub(crate) struct Room {
     pub(crate) key: RoomKey,
+    /// The embedder's id of the room; empty while nobody came with one.
+    pub(crate) id: String,
     /// What clients see, without the counts.
     pub(crate) info: RoomInfo,
     /// What clients do not see: agents, tags, playout. See [`Room::configuration`].
@@ -90,6 +93,11 @@ pub(crate) struct Room {
 }
 
 impl Room {
+    /// What it is known by wherever it may not be mistaken for another one: its id, else its name.
+    pub(crate) fn address(&self) -> &str {
+        if self.id.is_empty() { &self.info.name } else { &self.id }
+    }
+
     pub(crate) fn get(&self, pid: Pid) -> Option<&Participant> {
         self.participants.get(&pid)
     }

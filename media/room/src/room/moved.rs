@@ -65,6 +65,7 @@ impl Room {
         let pid = p.pid;
         p.earlier_sid = Some(std::mem::replace(&mut p.sid, sid(cx.rng, "PA_")));
         p.joined_at_ms = cx.now.unix_ms;
+        p.claims.room_id.clone_from(&self.id);
         if let Some(video) = &mut p.claims.video {
             video.room.clone_from(&self.info.name);
         }
@@ -112,7 +113,7 @@ impl Room {
     fn tell_arrival(&mut self, cx: &mut Cx<'_>, pid: Pid) {
         let Some(p) = self.get(pid).filter(|p| p.state == State::Active) else { return };
         let participant = p.info(&cx.config.region);
-        cx.event(RoomEvent::ParticipantJoined { room: self.info(), participant });
+        cx.event(RoomEvent::ParticipantJoined { id: self.id.clone(), room: self.info(), participant });
         self.report_tracks(cx, pid);
     }
 }

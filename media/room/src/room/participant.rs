@@ -13,6 +13,7 @@ use crate::grants::Claims;
 use crate::ids::{Pid, RoomKey, Sid};
 use crate::io::ConnId;
 use crate::join_params::JoinParams;
+use crate::member::Member;
 use crate::session::{Budget, OneShot};
 use bedrud_rtp::{Codec, Mid};
 use bedrud_sdp::{ClientQuirks, CodecTable};
@@ -132,6 +133,8 @@ pub(crate) struct Participant {
     /// Kept up to date, so that refreshed tokens carry what was changed.
     pub(crate) claims: Claims,
     pub(crate) permission: ParticipantPermission,
+    /// What the embedder says about it, if it knows it.
+    pub(crate) member: Option<Member>,
     pub(crate) client: Client,
     pub(crate) state: participant_info::State,
     /// When its media connection came up.
@@ -212,6 +215,7 @@ impl Participant {
             tokens: vec![params.token.clone()],
             claims: params.claims.clone(),
             permission,
+            member: params.member.clone(),
             client,
             state: participant_info::State::Joining,
             active_at: None,

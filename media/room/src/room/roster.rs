@@ -159,11 +159,11 @@ impl Room {
         if !p.hidden() && !self.finished {
             self.announce_departure(cx, &info, reason, was_publisher);
         }
-        let room = self.info();
+        let (id, room) = (self.id.clone(), self.info());
         cx.event(if was_active {
-            RoomEvent::ParticipantLeft { room, participant: info }
+            RoomEvent::ParticipantLeft { id, room, participant: info }
         } else {
-            RoomEvent::ParticipantConnectionAborted { room, participant: info }
+            RoomEvent::ParticipantConnectionAborted { id, room, participant: info }
         });
         self.mark_counters(cx);
         self.watch_idleness(cx);

@@ -61,7 +61,9 @@ impl Room {
             | ServiceRequest::ListRooms(_)
             | ServiceRequest::ForwardParticipant(_)
             | ServiceRequest::MoveParticipant(_)
-            | ServiceRequest::PerformRpc(_) => Err(ServiceError::argument("not a request about one room")),
+            | ServiceRequest::PerformRpc(_)
+            | ServiceRequest::OfRoom(..)
+            | ServiceRequest::Presence => Err(ServiceError::argument("not a request about one room")),
         }
     }
 
@@ -88,7 +90,7 @@ impl Room {
         tokens.retain(|t| !t.is_empty());
         let now = cx.now.unix_secs();
         let explicit = Some(explicit).filter(|ts| *ts != 0);
-        let entry = Revocation::of(&self.info.name, p.identity(), &p.claims, tokens, explicit, now);
+        let entry = Revocation::of(self.address(), p.identity(), &p.claims, tokens, explicit, now);
         let entry = cx.revoked.add(entry, now);
         cx.event(RoomEvent::TokensRevoked(entry.clone()));
         Some(entry)
@@ -131,6 +133,9 @@ impl Room {
             }
         }
         let pid = self.find_own(&r.identity)?;
+        if let Some(member) = self.get_mut(pid).and_then(|p| p.member.as_mut()) {
+            member.adopt(&r.metadata);
+        }
         // With those it has, the new ones may be too much.
         if self.change_profile(cx, pid, &r.name, &r.metadata, r.attributes).is_err() {
             return Err(ServiceError::too_large(complaint::ATTRIBUTES, cx.config.limits.attributes));

@@ -12,18 +12,25 @@ impl Room {
         &mut self,
         cx: &mut Cx<'_>,
         pid: Pid,
-        update: UpdateParticipantMetadata,
+        mut update: UpdateParticipantMetadata,
     ) {
         let Some(p) = self.get(pid) else { return };
         let limits = &cx.config.limits;
         let over = |len: usize, max: usize| max != 0 && len > max;
+        let text = Some(update.metadata.as_str()).filter(|text| !text.is_empty());
+        let imposed = p.member.as_ref().zip(text).map(|(member, text)| member.impose(text));
         let refused = if !p.permission.can_update_metadata {
             Some((Reason::NotAllowed, "does not have permission to update own metadata"))
+        } else if matches!(imposed, Some(Err(_))) {
+            Some((Reason::InvalidRequest, "metadata must be a JSON object"))
         } else if over(update.name.len(), limits.participant_name) {
             Some((Reason::LimitExceeded, "exceeds name length limit"))
         } else if over(update.metadata.len(), limits.metadata) {
             Some((Reason::LimitExceeded, "exceeds metadata size limit"))
         } else {
+            if let Some(Ok(text)) = imposed {
+                update.metadata = text;
+            }
             let attributes = update.attributes.clone();
             let changed = self.change_profile(cx, pid, &update.name, &update.metadata, attributes);
             changed.err().map(|text| (Reason::LimitExceeded, text))

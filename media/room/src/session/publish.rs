@@ -4,6 +4,7 @@ use crate::config::HubConfig;
 use crate::context::Cx;
 use crate::enums::{known, known_encryption, known_layers, only_known};
 use crate::ids::{Pid, track_sid};
+use crate::member::fits;
 use crate::room::{Audience, Match, Participant, Pending, Room, kind_of, timed_version};
 use bedrud_rtp::Codec;
 use livekit_protocol::request_response::{Reason, Request};
@@ -119,7 +120,8 @@ impl Room {
 
 fn refuse(p: &Participant, config: &HubConfig, r: &AddTrackRequest) -> Option<(Reason, &'static str)> {
     let limits = &config.limits;
-    if !p.may_publish(r.source) {
+    let limited = !p.permission.can_publish_sources.is_empty();
+    if !p.may_publish(r.source) || limited && !fits(r.source, r.r#type) {
         return Some((Reason::NotAllowed, "does not have permission to publish this source"));
     }
     let kinds = [TrackType::Audio as i32, TrackType::Video as i32];

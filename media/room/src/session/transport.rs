@@ -46,7 +46,7 @@ impl Room {
         cx.cancel_timer(self.key, Some(pid), Timer::Join);
         cx.arm_timer(self.key, None, Timer::Quality, QUALITY);
         self.announce(cx, pid, Audience::Others, false);
-        cx.event(RoomEvent::ParticipantJoined { room: self.info(), participant });
+        cx.event(RoomEvent::ParticipantJoined { id: self.id.clone(), room: self.info(), participant });
         if auto {
             self.subscribe_to_all(cx, pid);
         }

@@ -17,6 +17,7 @@ mod hostile;
 mod join;
 mod leave;
 mod limits;
+mod members;
 mod metrics;
 mod node;
 mod permissions;

@@ -22,7 +22,7 @@ fn room_closes_a_while_after_the_last_one_left() {
     assert_eq!(w.hub.stats().rooms, 1);
     w.advance(Duration::from_secs(2));
     assert_eq!(w.hub.stats(), HubStats::default());
-    assert!(w.events.iter().any(|e| matches!(e, RoomEvent::RoomFinished { room } if room.sid == sid)));
+    assert!(w.events.iter().any(|e| matches!(e, RoomEvent::RoomFinished { room, .. } if room.sid == sid)));
 }
 
 #[test]

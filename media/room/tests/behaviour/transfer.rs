@@ -71,11 +71,11 @@ fn story(w: &mut World) -> Vec<String> {
     let of = |e: &RoomEvent| {
         Some(match e {
             RoomEvent::RoomStarted { room, .. } => format!("started {}", room.name),
-            RoomEvent::RoomFinished { room } => format!("finished {}", room.name),
-            RoomEvent::ParticipantJoined { room, participant } => {
+            RoomEvent::RoomFinished { room, .. } => format!("finished {}", room.name),
+            RoomEvent::ParticipantJoined { room, participant, .. } => {
                 format!("joined {} {}", room.name, participant.identity)
             }
-            RoomEvent::ParticipantLeft { room, participant } => {
+            RoomEvent::ParticipantLeft { room, participant, .. } => {
                 format!("left {} {}", room.name, participant.identity)
             }
             RoomEvent::TrackPublished { room, participant, .. } => {

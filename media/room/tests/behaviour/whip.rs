@@ -50,7 +50,12 @@ pub fn transport(opened: &OneShotOpened) -> TransportId {
 }
 
 fn session(opened: &OneShotOpened, identity: &str) -> OneShotSession {
-    OneShotSession { room: "room".into(), identity: identity.into(), sid: opened.sid.clone() }
+    OneShotSession {
+        room: "room".into(),
+        room_id: String::new(),
+        identity: identity.into(),
+        sid: opened.sid.clone(),
+    }
 }
 
 fn patch(
@@ -179,7 +184,8 @@ fn client_ends_its_session_and_its_address_is_gone() {
 fn session_of_an_sdk_is_no_session_of_whip() {
     let mut w = World::new();
     let sid = w.join("alice", join(false)).sid();
-    let session = OneShotSession { room: "room".into(), identity: "alice".into(), sid };
+    let session =
+        OneShotSession { room: "room".into(), room_id: String::new(), identity: "alice".into(), sid };
     assert_eq!(w.one_shot(OneShotRequest::Close { session }).unwrap_err().status, 404);
     // Nor can a socket take over a session of WHIP.
     let opened = whip(&mut w, "obs");
