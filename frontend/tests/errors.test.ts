@@ -50,4 +50,11 @@ describe('why a room cannot be entered', () => {
 	])('%i "%s" is %s', (status, text, problem) => {
 		expect(joinProblem(refused(status, text))).toBe(problem);
 	});
+
+	it('a room that closed by itself is another case than one that was ended', () => {
+		const closed = new ApiError(410, 'room is not open yet', { code: 'room_not_open' });
+		const over = new ApiError(410, 'room is no longer active', { code: 'room_over' });
+		expect(joinProblem(closed)).toBe('not-open');
+		expect(joinProblem(over)).toBe('inactive');
+	});
 });

@@ -42,7 +42,13 @@ describe("the meeting's page", () => {
 	});
 
 	it('offers the owner of an ended room to open it again', () => {
-		const archived = { status: 'archived_owned' as const, name: 'room', mode: 'standard', settings: {} as never };
+		const archived = {
+			status: 'archived_owned' as const,
+			id: 'r',
+			name: 'room',
+			mode: 'standard',
+			settings: {} as never,
+		};
 		const state = run([
 			{ type: 'session', signedIn: true },
 			{ type: 'archived', archived },

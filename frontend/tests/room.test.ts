@@ -53,15 +53,26 @@ describe('a packet on topic system', () => {
 		expect(decodeSystem(bytes(null), false)).toBeNull();
 		expect(decodeSystem(new Uint8Array([1, 2]), false)).toBeNull();
 	});
+
+	it('tells what the room lets people do, from the server alone', () => {
+		const packet = new TextEncoder().encode(
+			JSON.stringify({ type: 'system', event: 'room_settings', settings: { allowChat: false, allowVideo: true } }),
+		);
+		expect(decodeSystem(packet, false)).toEqual({
+			kind: 'settings',
+			allowChat: false,
+			allowVideo: true,
+			allowAudio: true,
+		});
+		expect(decodeSystem(packet, true)).toBeNull();
+	});
 });
 
 describe('participant metadata', () => {
 	it('is read with care and merged without losing the keys of others', () => {
-		expect(readMetadata('{"displayName":"Ana","deafened":"yes","accesses":["user",3]}')).toMatchObject({
-			displayName: 'Ana',
-			deafened: undefined,
-			accesses: ['user'],
-		});
+		const meta = readMetadata('{"displayName":"Ana","deafened":"yes","accesses":["superadmin"]}');
+		expect(meta).toMatchObject({ displayName: 'Ana', deafened: undefined });
+		expect(meta).not.toHaveProperty('accesses');
 		expect(readMetadata('[1]').displayName).toBeUndefined();
 		expect(readMetadata('{').displayName).toBeUndefined();
 		expect(JSON.parse(mergeMetadata('{"accesses":["user"],"x":1}', { displayName: 'B' }))).toEqual({

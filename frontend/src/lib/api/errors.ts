@@ -51,6 +51,7 @@ function tooMany(error: ApiError): PlainError {
 export type JoinProblem =
 	| 'not-found'
 	| 'inactive'
+	| 'not-open'
 	| 'full'
 	| 'private'
 	| 'banned'
@@ -75,7 +76,7 @@ export function joinProblem(error: unknown): JoinProblem {
 		case 404:
 			return 'not-found';
 		case 410:
-			return 'inactive';
+			return error.body.code === 'room_not_open' ? 'not-open' : 'inactive';
 		case 429:
 			return 'busy';
 		case 403:

@@ -46,6 +46,8 @@ export const api = {
 		}),
 	createRoom: (room: NewRoom) => request<Room>('POST', '/api/room/create', { body: room }),
 	deleteRoom: (id: string) => request<unknown>('DELETE', `/api/room/${encodeURIComponent(id)}`),
+	/** Opens an ended room with everything as it was. */
+	reopenRoom: (id: string) => request<Room>('POST', `/api/room/${encodeURIComponent(id)}/reopen`),
 	joinRoom: (roomName: string) =>
 		request<JoinResponse | ArchivedOwned>('POST', '/api/room/join', { body: { roomName } }),
 	guestJoin: (roomName: string, guestName: string) =>

@@ -81,9 +81,10 @@ export interface JoinResponse {
 	tokens?: Tokens;
 }
 
-/** The room has ended and the caller owned it: it can be made again with the same settings. */
+/** The room has ended and the caller owned it: it can be opened again as it was. */
 export interface ArchivedOwned {
 	status: 'archived_owned';
+	id: string;
 	name: string;
 	mode: string;
 	settings: RoomSettings;

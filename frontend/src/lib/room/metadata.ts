@@ -1,4 +1,8 @@
-/** What participants and the server write into a participant's metadata, as far as the app reads it. */
+/**
+ * What participants and the server write into a participant's metadata, as far as the app reads it. `chatBlocked` is the
+ * server's, which puts it back whatever a participant writes. Roles are not read here: the host is who the server's
+ * answer to joining names, and what somebody may do is asked of the server.
+ */
 export interface ParticipantMeta {
 	displayName?: string;
 	avatarUrl?: string;
@@ -6,7 +10,6 @@ export interface ParticipantMeta {
 	chatBlocked?: boolean;
 	pushToTalk?: boolean;
 	pttMicHardMuted?: boolean;
-	accesses?: string[];
 }
 
 /** Reads metadata that anybody may have written: wrong types and broken JSON are left out. */
@@ -14,9 +17,6 @@ export function readMetadata(text: string | undefined): ParticipantMeta {
 	const raw = parseObject(text);
 	const string = (key: string) => (typeof raw[key] === 'string' ? (raw[key] as string).slice(0, 512) : undefined);
 	const flag = (key: string) => (typeof raw[key] === 'boolean' ? (raw[key] as boolean) : undefined);
-	const accesses = Array.isArray(raw.accesses)
-		? raw.accesses.filter((a): a is string => typeof a === 'string')
-		: undefined;
 	return {
 		displayName: string('displayName'),
 		avatarUrl: string('avatarUrl'),
@@ -24,7 +24,6 @@ export function readMetadata(text: string | undefined): ParticipantMeta {
 		chatBlocked: flag('chatBlocked'),
 		pushToTalk: flag('pushToTalk'),
 		pttMicHardMuted: flag('pttMicHardMuted'),
-		accesses,
 	};
 }
 

@@ -53,6 +53,8 @@ export class CallState {
 	startedAt = $state(0);
 	me = $state.raw<ParticipantState | null>(null);
 	readonly list = $derived([...this.people.values()]);
+	/** The room's chat is on. */
+	chatOn = $state(true);
 	readonly hostId: string;
 	onended: (reason: EndReason) => void = () => {};
 	#token: string;
@@ -74,6 +76,7 @@ export class CallState {
 	) {
 		this.hostId = info.adminId || info.createdBy || '';
 		this.#token = info.token;
+		this.chatOn = info.settings?.allowChat !== false;
 		this.room = new Room({
 			adaptiveStream: true,
 			dynacast: true,
@@ -177,14 +180,15 @@ export class CallState {
 		this.room.registerTextStreamHandler('lk.chat', async (reader, { identity }) => {
 			const text = await reader.readAll();
 			const sender = this.room.remoteParticipants.get(identity);
-			if (sender) this.chat.receiveText(reader.info.id, text, reader.info.timestamp, this.#person(sender));
+			if (sender && this.chatOn)
+				this.chat.receiveText(reader.info.id, text, reader.info.timestamp, this.#person(sender));
 		});
 	}
 
 	#data(payload: Uint8Array, participant: RemoteParticipant | undefined, topic: string | undefined): void {
 		if (topic === 'system') this.#system(payload, participant !== undefined);
 		else if (topic === 'stage') this.#stage.receive(payload);
-		else this.chat.receive(topic, payload, participant && this.#person(participant));
+		else if (this.chatOn) this.chat.receive(topic, payload, participant && this.#person(participant));
 	}
 
 	#system(payload: Uint8Array, fromParticipant: boolean): void {
@@ -193,6 +197,8 @@ export class CallState {
 		const mine = this.room.localParticipant.identity;
 		if (event.kind === 'room-end') {
 			this.#end(event.deletedIdentity === mine ? 'account-deleted' : 'room-ended');
+		} else if (event.kind === 'settings') {
+			this.chatOn = event.allowChat;
 		} else if (event.event === 'ban' && event.target === mine) this.#banned = true;
 	}
 

@@ -28,6 +28,8 @@ export class LocalMedia {
 	readonly micWaits = $derived.by(() => this.micWanted && !this.carried());
 	readonly camWaits = $derived.by(() => this.camWanted && !this.carried());
 	busy = $state({ mic: false, cam: false, screen: false });
+	/** What the room lets this person publish; the server decides. */
+	may = $state.raw({ mic: true, cam: true });
 	readonly canShare = typeof navigator.mediaDevices?.getDisplayMedia === 'function';
 
 	#closed = false;
@@ -48,9 +50,37 @@ export class LocalMedia {
 			if (publication.source === Track.Source.ScreenShare) setTimeout(() => this.syncShare(), 0);
 		});
 		room.on('reconnected', () => this.syncShare());
+		room.on('participantPermissionsChanged', (_before, participant) => {
+			if (participant === room.localParticipant) void this.#readRights();
+		});
+	}
+
+	/** What the server lets us publish now. What is on and forbidden goes off, so that the device is let go. */
+	async #readRights(): Promise<void> {
+		const permissions = this.room.localParticipant.permissions;
+		if (!permissions) return;
+		const sources = permissions.canPublishSources.map((source) => Track.sourceFromProto(source));
+		const allows = (source: Track.Source) =>
+			permissions.canPublish && (sources.length === 0 || sources.includes(source));
+		this.may = { mic: allows(Track.Source.Microphone), cam: allows(Track.Source.Camera) };
+		if (!this.may.mic && this.micWanted) await this.#off('mic');
+		if (!this.may.cam && this.camWanted) await this.#off('cam');
+	}
+
+	/** Lets go of a device without a change of what the person chose. */
+	async #off(kind: 'mic' | 'cam'): Promise<void> {
+		const { localParticipant } = this.room;
+		if (kind === 'mic') this.micWanted = false;
+		else this.camWanted = false;
+		const publication = localParticipant.getTrackPublication(
+			kind === 'mic' ? Track.Source.Microphone : Track.Source.Camera,
+		);
+		if (publication?.track) await localParticipant.unpublishTrack(publication.track, true).catch(() => {});
+		toasts.show(t(kind === 'mic' ? 'control.micForbidden' : 'control.cameraForbidden'));
 	}
 
 	async start(wanted: { audio: boolean; video: boolean }): Promise<void> {
+		await this.#readRights();
 		await this.#applySpeaker();
 		await Promise.all([wanted.audio ? this.setMic(true) : null, wanted.video ? this.setCamera(true) : null]);
 	}
@@ -96,7 +126,7 @@ export class LocalMedia {
 	}
 
 	async #switchMic(on: boolean): Promise<void> {
-		if (this.#closed) return;
+		if (this.#closed || (on && !this.may.mic)) return;
 		// Switching off takes effect at once. What is wanted on waits until the others can have it.
 		if (on && !this.carried()) {
 			this.micWanted = true;
@@ -126,7 +156,7 @@ export class LocalMedia {
 	}
 
 	async #switchCamera(on: boolean): Promise<void> {
-		if (this.#closed) return;
+		if (this.#closed || (on && !this.may.cam)) return;
 		if (on && !this.carried()) {
 			this.camWanted = true;
 			writeChoices({ videoEnabled: true });

@@ -67,22 +67,17 @@ export class Meeting {
 		this.#joinedAt = Date.now();
 		rememberRoom(room.name);
 		this.#send({ type: 'joined', room });
+		this.preview.allow({ audio: room.settings?.allowAudio !== false, video: room.settings?.allowVideo !== false });
 		void this.preview.start();
 		// Everything the call needs comes while the person looks at the preview.
 		void import('./call.svelte').catch(() => {});
 	}
 
-	/** Opens an ended room of the person again, with the settings it had. */
+	/** Opens an ended room of the person again, as it was. */
 	async reopen(archived: ArchivedOwned): Promise<void> {
 		this.#send({ type: 'submit' });
 		try {
-			await api.createRoom({
-				name: archived.name,
-				mode: archived.mode,
-				settings: archived.settings,
-				isPublic: true,
-				maxParticipants: 20,
-			});
+			await api.reopenRoom(archived.id);
 		} catch (error) {
 			this.#send({ type: 'refused', problem: joinProblem(error), guest: false });
 			return;

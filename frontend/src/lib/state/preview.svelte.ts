@@ -14,6 +14,8 @@ export class Preview {
 	audioStream = $state.raw<MediaStream | null>(null);
 	videoStream = $state.raw<MediaStream | null>(null);
 	asking = $state(false);
+	/** What the room lets people use. */
+	allowed = $state.raw<Record<Kind, boolean>>({ audio: true, video: true });
 	#runs: Record<Kind, number> = { audio: 0, video: 0 };
 	#disposed = false;
 
@@ -22,6 +24,13 @@ export class Preview {
 	/** False on plain-HTTP addresses, where browsers give no camera and no microphone. */
 	get supported(): boolean {
 		return !!navigator.mediaDevices?.getUserMedia;
+	}
+
+	/** Takes over what the room's owner has switched off. What the person chose for other rooms stays as it is. */
+	allow(allowed: Record<Kind, boolean>): void {
+		this.allowed = allowed;
+		if (!allowed.audio) this.audioOn = false;
+		if (!allowed.video) this.videoOn = false;
 	}
 
 	async start(): Promise<void> {
@@ -38,6 +47,7 @@ export class Preview {
 	}
 
 	async toggle(kind: Kind): Promise<void> {
+		if (!this.allowed[kind]) return;
 		const on = !(kind === 'audio' ? this.audioOn : this.videoOn);
 		if (kind === 'audio') this.audioOn = on;
 		else this.videoOn = on;

@@ -65,6 +65,8 @@ export class Rejoin {
 function refusal(error: unknown): EndReason | null {
 	if (!(error instanceof ApiError)) return null;
 	if (error.status === 404 || error.status === 410) return 'room-gone';
+	// Somebody may leave.
+	if (error.status === 403 && error.message.includes('full')) return null;
 	if (error.status === 403) return error.message.includes('banned') ? 'banned' : 'denied';
 	return null;
 }

@@ -1,6 +1,7 @@
 /** Messages of the server on topic `system`. */
 export type SystemEvent =
 	| { kind: 'moderation'; event: 'kick' | 'ban'; actor: string; target: string }
+	| { kind: 'settings'; allowChat: boolean; allowVideo: boolean; allowAudio: boolean }
 	| { kind: 'room-end'; message: string; deletedIdentity?: string };
 
 const roomEnds = new Set(['room_deleted', 'room_ended', 'room_closed', 'room_archived', 'room_suspended']);
@@ -24,6 +25,11 @@ export function decodeSystem(payload: Uint8Array, fromParticipant: boolean): Sys
 			message: typeof raw.message === 'string' ? raw.message : '',
 			...(typeof raw.deletedIdentity === 'string' ? { deletedIdentity: raw.deletedIdentity } : {}),
 		};
+	}
+	if (raw.event === 'room_settings' && raw.settings && typeof raw.settings === 'object') {
+		const settings = raw.settings as Record<string, unknown>;
+		const on = (key: string) => settings[key] !== false;
+		return { kind: 'settings', allowChat: on('allowChat'), allowVideo: on('allowVideo'), allowAudio: on('allowAudio') };
 	}
 	if (
 		(raw.event === 'kick' || raw.event === 'ban') &&
