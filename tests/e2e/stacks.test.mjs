@@ -128,6 +128,21 @@ describe('OBS Studio', () => {
 });
 
 describe('FFmpeg', () => {
+  for (const profile of ['main', 'high']) {
+    test(`what it encodes in the ${profile} profile is seen`, async () => {
+      const room = `ffmpeg-${profile}`;
+      const web = await sdk('web', room);
+      const publisher = new FfmpegClient(whip(), await token('ffmpeg', room), { hz: 880, profile });
+      try {
+        await publisher.saw('opened');
+        await seen(web, 'ffmpeg', { codec: 'video/H264', hz: 880 });
+      } finally {
+        await publisher.leave();
+        await web.close();
+      }
+    });
+  }
+
   for (const part of ['passive', 'active']) {
     test(`its muxer publishes as the ${part} part of DTLS`, async () => {
       const room = `ffmpeg-${part}`;

@@ -1,6 +1,7 @@
 // WHIP and WHEP with independent stacks: aiortc, and a browser page without any SDK.
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
+import http from 'node:http';
 import { chromium } from './lib/browser.mjs';
 import { fixture } from './lib/fixture.mjs';
 import { AiortcClient, PythonClient } from './lib/python.mjs';
@@ -27,7 +28,39 @@ async function plays(player, { width, hz, timeout }) {
 
 const heard = (hz) => (e) => Math.abs(e.hz - hz) < 25 && e.rms > 50;
 
+/** A reverse proxy that strips `/media` and does not say so, and its address. */
+async function strippingProxy(target) {
+  const proxy = http.createServer((request, response) => {
+    const path = request.url.replace(/^\/media/, '');
+    const { method, headers } = request;
+    const forward = http.request(new URL(path, target), { method, headers }, (answer) => {
+      response.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(response);
+    });
+    forward.on('error', () => response.destroy());
+    request.pipe(forward);
+  });
+  await new Promise((r) => proxy.listen(0, '127.0.0.1', r));
+  return { url: `http://127.0.0.1:${proxy.address().port}/media`, close: () => new Promise((r) => proxy.close(r).closeAllConnections()) };
+}
+
 describe('WHIP', () => {
+  test('a session is found and ended behind a proxy that strips a prefix', { skip: !ours }, async () => {
+    const room = 'whip-prefix';
+    const proxy = await strippingProxy(on.server.url);
+    const publisher = new AiortcClient('publish', `${proxy.url}/whip/v1/`, await token('studio', room), { hz: 880 });
+    try {
+      const { resource } = await publisher.saw('opened');
+      assert.match(resource, /\/media\/whip\/v1\/PA_/);
+      await publisher.saw('connection', (e) => e.state === 'connected');
+      publisher.do('delete');
+      await publisher.saw('deleted', (e) => e.status === 200);
+    } finally {
+      await publisher.leave();
+      await proxy.close();
+    }
+  });
+
   test('aiortc publishes, livekit-client sees and hears it, DELETE ends it', async () => {
     const room = 'whip-aiortc';
     const web = await sdk('web', room);

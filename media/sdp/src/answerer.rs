@@ -11,7 +11,7 @@ use crate::track::SendTrack;
 use crate::transport::LocalTransport;
 use crate::transport_write::write_transport;
 use crate::work;
-use bedrud_rtp::{ExtensionMap, MediaKind, Mid};
+use bedrud_rtp::{Extension, ExtensionMap, MediaKind, Mid};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -32,6 +32,8 @@ pub struct AnswererConfig {
 #[derive(Debug, Clone)]
 struct Slot {
     mid: Option<Mid>,
+    /// See [`MediaSection`].
+    long_mid: Option<Box<str>>,
     kind: Option<MediaKind>,
     rejected: bool,
     /// Client can receive on it and does not send.
@@ -46,6 +48,12 @@ struct Slot {
     sent: Option<String>,
     /// Sid of the track bound to it.
     bound: Option<String>,
+}
+
+impl Slot {
+    fn mid_text(&self) -> Option<&str> {
+        self.long_mid.as_deref().or(self.mid.as_ref().map(Mid::as_str))
+    }
 }
 
 #[derive(Debug)]
@@ -138,6 +146,11 @@ impl Answerer {
             if single {
                 wanted.extend(self.config.codecs.extensions(kind, Use::Subscribe, single));
             }
+            wanted.retain(|e| match e {
+                Extension::Mid => section.long_mid.is_none(),
+                Extension::Rid | Extension::RepairedRid => !section.long_rids,
+                _ => true,
+            });
             extmaps.insert(mid, merge_extensions(section, &wanted, &mut extensions));
             let started = sends
                 .as_ref()
@@ -199,7 +212,8 @@ impl Answerer {
         };
         let mut sections = Vec::new();
         for (index, offered) in waiting.description.media.iter().enumerate() {
-            let (section, answered) = self.answer_section(index, offered, &waiting, choices);
+            let (mut section, answered) = self.answer_section(index, offered, &waiting, choices);
+            section.long_mid.clone_from(&offered.long_mid);
             sections.extend(answered);
             out.media.push(section);
         }
@@ -240,6 +254,7 @@ impl Answerer {
             let used = old.is_some_and(|s| s.publishes || s.ended);
             let slot = Slot {
                 mid: section.mid,
+                long_mid: section.long_mid.clone(),
                 kind: offered.map(|s| s.kind),
                 rejected: section.is_rejected(),
                 receives,
@@ -280,11 +295,12 @@ impl Answerer {
             for (index, slot) in self.slots.iter_mut().enumerate().filter(free) {
                 if !fits(index) {
                     refused = true;
-                } else if slot.sent.as_ref().is_none_or(|sent| sent == sid) {
+                } else if slot.sent.is_none() {
                     chosen = Some(slot);
                     break;
                 } else {
-                    // Usable after this answer has made it inactive.
+                    // Usable after this answer has made it inactive, also for the track it carried: a client that gave
+                    // the track up hears of it again only when the direction changes.
                     refused = false;
                     break;
                 }
@@ -447,6 +463,12 @@ impl Answerer {
     /// Mid to track sid of the sections we send on, as in the last answer.
     #[must_use]
     pub fn mid_to_track_id(&self) -> BTreeMap<String, String> {
-        self.slots.iter().filter_map(|s| Some((s.mid?.to_string(), s.sent.clone()?))).collect()
+        self.slots.iter().filter_map(|s| Some((s.mid_text()?.to_owned(), s.sent.clone()?))).collect()
+    }
+
+    /// `a=mid` of a section as the client wrote it.
+    #[must_use]
+    pub fn mid_text(&self, mid: Mid) -> Option<&str> {
+        self.slots.iter().find(|s| s.mid == Some(mid)).and_then(Slot::mid_text)
     }
 }

@@ -39,8 +39,8 @@ pub struct ClientQuirks {
     pub refused: &'static [Codec],
     /// Never negotiate these for publishing: encoders that do not work.
     pub refused_publish: &'static [Codec],
-    /// Sections whose track was removed may carry another one later (not Safari, protocol ≥ 4, no shared streams).
-    /// Otherwise they are stopped, and their place is taken by a section with a new mid.
+    /// Sections whose track was removed may carry another one later (not Safari, not the Rust core, protocol ≥ 4, no shared
+    /// streams). Otherwise they are stopped, and their place is taken by a section with a new mid.
     pub reuse_sections: bool,
     /// Answers reject sections whose track the client removed, so that its next track takes their place. Stacks that
     /// never put another track there would otherwise grow by a section with each one.
@@ -85,6 +85,8 @@ pub(crate) enum Use {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CodecTable {
     entries: Vec<TableEntry>,
+    /// H.264 is enabled by its name alone: an encoder that knows only other profiles than those of the table may publish.
+    any_h264: bool,
     rtx: bool,
     feedback: SubscriberFeedback,
 }
@@ -138,11 +140,12 @@ impl Default for CodecTable {
 
 impl CodecTable {
     fn empty() -> Self {
-        Self { entries: Vec::new(), rtx: false, feedback: SubscriberFeedback::default() }
+        Self { entries: Vec::new(), any_h264: false, rtx: false, feedback: SubscriberFeedback::default() }
     }
 
     fn enable(&mut self, codec: Codec, fmtp: Option<&str>) {
         let wanted = fmtp.and_then(|f| fmtp::spec(codec, Some(f)));
+        self.any_h264 |= codec == Codec::H264 && fmtp.is_none();
         for (spec, pt, fmtp_line, by_name) in KNOWN {
             let selected = match (fmtp, wanted) {
                 (Some(_), Some(wanted)) => spec == wanted,
@@ -176,6 +179,10 @@ impl CodecTable {
         if !table.is_enabled(Codec::Opus) {
             table.entries.retain(|e| e.spec.codec != Codec::Red);
         }
+        // What cannot be sent to anybody is not taken from anybody.
+        let dead: Vec<_> =
+            table.entries.iter().map(|e| e.spec).filter(|s| table.carriers(*s).is_empty()).collect();
+        table.entries.retain(|e| !dead.contains(&e.spec));
         if table.entries.is_empty() {
             return Err(SdpError::Unsupported("no known codec is enabled"));
         }
@@ -223,16 +230,43 @@ impl CodecTable {
         self.entries.iter().any(|e| e.spec.codec == codec)
     }
 
-    /// The codec list of [`crate::SendTrack::codecs`] for what the publisher sends: upstream codecs first, then Opus
-    /// behind RED unless the payload is end-to-end encrypted (then it cannot be unpacked).
+    /// The parameter sets as which a stream may be sent to subscribers, by preference; empty when there is none. A decoder
+    /// of H.264 reads the profile from the stream, not from the SDP, and clients list few: a stream whose own profile is
+    /// not on offer goes as Constrained Baseline. Single NAL units are a part of the non-interleaved mode (RFC 6184
+    /// section 6.3), so mode 0 also goes where only mode 1 was agreed on, but not the other way round.
+    #[must_use]
+    pub fn carriers(&self, stream: CodecSpec) -> Vec<CodecSpec> {
+        let all = match stream.h264_mode() {
+            None => vec![stream],
+            Some(mode) => {
+                let baseline = |mode| CodecSpec::h264(H264Profile::ConstrainedBaseline, mode);
+                let own = CodecSpec { variant: stream.variant | 1, ..stream };
+                let mut all = vec![stream, baseline(mode)];
+                if !mode {
+                    all.extend([own, baseline(true)]);
+                }
+                all
+            }
+        };
+        let mut out: Vec<CodecSpec> = Vec::new();
+        for spec in all {
+            if !out.contains(&spec) && !spec.is_h264_high() && self.entry(spec).is_some() {
+                out.push(spec);
+            }
+        }
+        out
+    }
+
+    /// The codec list of [`crate::SendTrack::codecs`] for what the publisher sends: what carries the upstream codecs
+    /// first, then Opus behind RED unless the payload is end-to-end encrypted (then it cannot be unpacked).
     #[must_use]
     pub fn subscribe_codecs(&self, upstream: &[CodecSpec], encrypted: bool) -> Vec<CodecSpec> {
         let opus = CodecSpec::plain(Codec::Opus);
         let mut out: Vec<CodecSpec> = Vec::new();
-        for spec in upstream {
-            // Opus is sent as itself only when it arrives as itself.
-            if !out.contains(spec) && self.entry(*spec).is_some() {
-                out.push(*spec);
+        // Opus is sent as itself only when it arrives as itself.
+        for spec in upstream.iter().flat_map(|s| self.carriers(*s)) {
+            if !out.contains(&spec) {
+                out.push(spec);
             }
         }
         let red = out.iter().any(|c| c.codec == Codec::Red);
@@ -262,6 +296,17 @@ impl CodecTable {
             || quirks.refused.contains(&spec.codec)
             || (usage == Use::Publish && quirks.refused_publish.contains(&spec.codec));
         !refused && self.entry(spec).is_some()
+    }
+
+    /// As [`CodecTable::allows`] for publishing, of a client that offers H.264 in none of the profiles of the table: hardware
+    /// encoders write Main and High, and FFmpeg says plain Baseline. Baseline counts as Constrained Baseline, because
+    /// nobody writes the parts of it (FMO, ASO, redundant slices) that the latter leaves out.
+    pub(crate) fn tolerates(&self, spec: CodecSpec, quirks: &ClientQuirks) -> bool {
+        let refused = (spec.is_h264_high() && quirks.no_h264_high)
+            || quirks.refused.contains(&spec.codec)
+            || quirks.refused_publish.contains(&spec.codec);
+        let profile = self.any_h264 || spec.is_h264_baseline();
+        spec.codec == Codec::H264 && profile && !refused && !self.carriers(spec).is_empty()
     }
 
     /// Feedback values of video; audio has only `nack`.

@@ -4,7 +4,7 @@ use crate::error::SdpError;
 use crate::parse::{PartialIce, transport_attribute};
 use crate::session::TransportAttributes;
 use crate::transport::{IceCredentials, LocalTransport};
-use bedrud_rtp::{MediaKind, Mid};
+use bedrud_rtp::MediaKind;
 use std::fmt::Write as _;
 
 /// Bytes of a fragment.
@@ -78,7 +78,7 @@ impl LocalTransport {
     /// Our side as a fragment: the answer to an ICE restart. `mid` is the section that
     /// carries the transport.
     #[must_use]
-    pub fn fragment(&self, kind: MediaKind, mid: Mid) -> String {
+    pub fn fragment(&self, kind: MediaKind, mid: &str) -> String {
         let media = if kind == MediaKind::Audio { "audio" } else { "video" };
         let mut out = String::new();
         if self.ice_lite {
@@ -135,7 +135,7 @@ mod tests {
             candidates: vec![crate::HostCandidate { addr: "192.0.2.1:7000".parse().unwrap(), tcp: false }],
             ice_lite: true,
         };
-        let text = local.fragment(MediaKind::Video, Mid::new("1").unwrap());
+        let text = local.fragment(MediaKind::Video, "1");
         assert!(text.contains("m=video 9") && text.contains("a=mid:1\r\n"));
         let read = IceFragment::parse(&text).unwrap();
         assert_eq!((read.ice, read.candidates), (local.ice, 1));

@@ -15,6 +15,7 @@ mod codecs;
 mod error;
 mod fmtp;
 mod fragment;
+mod names;
 mod negotiate;
 mod offer;
 mod offer_build;

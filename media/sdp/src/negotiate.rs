@@ -26,16 +26,14 @@ pub(crate) fn common_payloads(
     let h264 = |f| {
         fmtp::identify(section, f).is_some_and(|s| s.codec == Codec::H264 && table.allows(s, usage, quirks))
     };
-    let plain_baseline = usage == Use::Publish && !section.payloads.iter().any(h264);
+    let tolerant = usage == Use::Publish && !section.payloads.iter().any(h264);
     let repairs = if table.rtx_enabled() { fmtp::repairs(section) } else { HashMap::new() };
     for format in &section.payloads {
         work::step();
-        let Some(mut spec) = fmtp::identify(section, format) else { continue };
-        if plain_baseline {
-            spec = spec.as_encoded();
-        }
+        let Some(spec) = fmtp::identify(section, format) else { continue };
+        let allowed = table.allows(spec, usage, quirks) || tolerant && table.tolerates(spec, quirks);
         let kind_matches = section.kind == SectionKind::Media(spec.codec.kind());
-        if !kind_matches || !table.allows(spec, usage, quirks) || out.iter().any(|p| p.spec() == spec) {
+        if !kind_matches || !allowed || out.iter().any(|p| p.spec() == spec) {
             continue;
         }
         let rtx = repairs.get(&format.pt).copied();
@@ -88,6 +86,9 @@ pub(crate) fn remote_transport(
             !s.is_rejected() && s.bundled
         })
     };
+    if live().next().is_none() && description.media.iter().any(|s| !s.is_rejected()) {
+        return Err(SdpError::Missing("a=group:BUNDLE: all media sections must share one transport"));
+    }
     // The tagged section carries the transport; bundle-only sections repeat it or leave it out.
     let tag = description.bundle.first().copied();
     let levels = || {

@@ -1,6 +1,7 @@
 //! Reading a description: strict about size and structure, tolerant of attributes it does not know.
 
 use crate::error::SdpError;
+use crate::names::read_mid;
 use crate::parse_section::{SectionParser, push_bounded};
 use crate::session::{Origin, SessionDescription, Setup, TransportAttributes};
 use crate::transport::IceCredentials;
@@ -130,8 +131,8 @@ fn session_line(
                     let mut words = value.split_ascii_whitespace();
                     if words.next() == Some("BUNDLE") {
                         for word in words {
-                            let mid = Mid::new(word);
-                            let mid =
+                            let mid = read_mid(word);
+                            let (mid, _) =
                                 mid.ok_or(SdpError::Malformed { line, reason: "bad mid in BUNDLE group" })?;
                             push_bounded(&mut out.bundle, mid, MAX_SECTIONS, "bundled sections")?;
                         }

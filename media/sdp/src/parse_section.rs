@@ -1,13 +1,14 @@
 //! Reading one `m=` section.
 
 use crate::error::SdpError;
+use crate::names::{RidToken, read_mid, read_rid};
 use crate::parse::{PartialIce, transport_attribute};
 use crate::session::{
     Direction, ExtMap, MediaSection, Msid, PayloadFormat, SectionKind, SimulcastStream, SsrcAttributes,
     SsrcGroup,
 };
 use crate::work;
-use bedrud_rtp::{MediaKind, Mid, Pt, Rid};
+use bedrud_rtp::{MediaKind, Pt};
 
 /// Lines of one section.
 const MAX_LINES: usize = 2_048;
@@ -106,7 +107,11 @@ impl SectionParser {
         let malformed = |reason| SdpError::Malformed { line: number, reason };
         let s = &mut self.section;
         match name {
-            "mid" => s.mid = Some(Mid::new(value).ok_or(malformed("bad mid"))?),
+            "mid" => {
+                let (mid, long) = read_mid(value).ok_or(malformed("bad mid"))?;
+                s.mid = Some(mid);
+                s.long_mid = long;
+            }
             // Firefox writes one below the data channel section, where it means nothing.
             "sendrecv" | "sendonly" | "recvonly" | "inactive" if s.kind == SectionKind::Application => {}
             "sendrecv" | "sendonly" | "recvonly" | "inactive" => {
@@ -293,11 +298,15 @@ fn ssrc_group(value: &str) -> Option<SsrcGroup> {
 
 fn rid(s: &mut MediaSection, value: &str) -> Option<()> {
     let mut words = value.split_ascii_whitespace();
-    let rid = Rid::new(words.next()?)?;
+    let rid = read_rid(words.next()?)?;
     let list = match words.next()? {
         "send" => &mut s.rids_send,
         "recv" => &mut s.rids_recv,
         _ => return None,
+    };
+    let RidToken::Usable(rid) = rid else {
+        s.long_rids = true;
+        return Some(());
     };
     if !list.contains(&rid) {
         if list.len() >= MAX_RIDS {
@@ -321,7 +330,7 @@ fn simulcast(s: &mut MediaSection, value: &str) -> Option<()> {
         let streams = words.next()?;
         for stream in streams.trim_start_matches("rid=").split(';') {
             let first = stream.split(',').next()?;
-            let rid = Rid::new(first.trim_start_matches('~'))?;
+            let RidToken::Usable(rid) = read_rid(first.trim_start_matches('~'))? else { continue };
             if list.len() >= MAX_RIDS {
                 return None;
             }

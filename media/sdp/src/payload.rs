@@ -63,13 +63,14 @@ impl CodecSpec {
         Self { codec: Codec::H264, variant: (profile as u32) << 1 | non_interleaved as u32 }
     }
 
-    /// What an encoder means that says plain Baseline, as FFmpeg does: nobody writes the parts of it (FMO, ASO, redundant
-    /// slices) that Constrained Baseline leaves out.
-    pub(crate) const fn as_encoded(self) -> Self {
-        if matches!(self.codec, Codec::H264) && self.variant >> 1 == H264Profile::Baseline as u32 {
-            return Self::h264(H264Profile::ConstrainedBaseline, self.variant & 1 == 1);
-        }
-        self
+    /// Whether H.264 comes in the non-interleaved packetization mode and not in single NAL units; `None` of other codecs.
+    pub(crate) const fn h264_mode(self) -> Option<bool> {
+        if matches!(self.codec, Codec::H264) { Some(self.variant & 1 == 1) } else { None }
+    }
+
+    /// Baseline H.264, constrained or not.
+    pub(crate) const fn is_h264_baseline(self) -> bool {
+        matches!(self.codec, Codec::H264) && self.variant >> 1 <= H264Profile::Baseline as u32
     }
 
     /// High or Constrained High H.264.

@@ -4,6 +4,8 @@ use crate::session::{
     ExtMap, MediaSection, Msid, PayloadFormat, SectionKind, SessionDescription, Setup, SimulcastStream,
     TransportAttributes,
 };
+use bedrud_rtp::Mid;
+use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
 
 impl Display for SessionDescription {
@@ -23,8 +25,10 @@ impl Display for SessionDescription {
         }
         if !self.bundle.is_empty() {
             f.write_str("a=group:BUNDLE")?;
+            let long = self.media.iter().filter_map(|s| Some((s.mid?, s.long_mid.as_deref()?)));
+            let long: HashMap<Mid, &str> = long.collect();
             for mid in &self.bundle {
-                write!(f, " {mid}")?;
+                write!(f, " {}", long.get(mid).copied().unwrap_or(mid.as_str()))?;
             }
             f.write_str("\r\n")?;
         }
@@ -64,8 +68,8 @@ fn write_section(f: &mut Formatter<'_>, s: &MediaSection) -> fmt::Result {
     }
     f.write_str("\r\nc=IN IP4 0.0.0.0\r\n")?;
     write_transport(f, &s.transport)?;
-    if let Some(mid) = s.mid {
-        write!(f, "a=mid:{mid}\r\n")?;
+    if let Some(mid) = &s.mid {
+        write!(f, "a=mid:{}\r\n", s.long_mid.as_deref().unwrap_or(mid.as_str()))?;
     }
     if s.bundle_only {
         f.write_str("a=bundle-only\r\n")?;

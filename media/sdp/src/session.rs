@@ -146,8 +146,10 @@ pub struct MediaSection {
     pub formats: Vec<String>,
     /// Payload types in the order of the `m=` line.
     pub payloads: Vec<PayloadFormat>,
-    /// `a=mid`
+    /// `a=mid`, or what stands for it when it is longer than a header extension carries.
     pub mid: Option<Mid>,
+    /// `a=mid` as written, when it is long.
+    pub(crate) long_mid: Option<Box<str>>,
     /// Direction.
     pub direction: Direction,
     /// `a=extmap`
@@ -160,6 +162,8 @@ pub struct MediaSection {
     pub ssrcs: Vec<SsrcAttributes>,
     /// `a=ssrc-group`
     pub ssrc_groups: Vec<SsrcGroup>,
+    /// Rids were left out because they are too long for a header extension.
+    pub(crate) long_rids: bool,
     /// `a=rid` with direction `send`.
     pub rids_send: Vec<Rid>,
     /// `a=rid` with direction `recv`.
@@ -205,12 +209,14 @@ impl MediaSection {
             formats: Vec::new(),
             payloads: Vec::new(),
             mid: None,
+            long_mid: None,
             direction: Direction::SendRecv,
             extmap: Vec::new(),
             extmap_allow_mixed: false,
             msids: Vec::new(),
             ssrcs: Vec::new(),
             ssrc_groups: Vec::new(),
+            long_rids: false,
             rids_send: Vec::new(),
             rids_recv: Vec::new(),
             simulcast_send: Vec::new(),

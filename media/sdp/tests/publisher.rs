@@ -154,7 +154,9 @@ fn plain_baseline_is_constrained_baseline_where_nothing_else_is_offered() {
     a.apply_offer(&offer).unwrap();
     let answer = a.answer(&local(0), &AnswerChoices::new()).unwrap();
     let h264 = answer.sections[1].payloads.iter().find(|p| p.codec == Codec::H264).unwrap();
-    assert_eq!(h264.variant, CodecSpec::h264(H264Profile::ConstrainedBaseline, true).variant);
+    assert_eq!(h264.spec(), CodecSpec::h264(H264Profile::Baseline, true));
+    let carriers = bedrud_sdp::CodecTable::default().carriers(h264.spec());
+    assert_eq!(carriers, [CodecSpec::h264(H264Profile::ConstrainedBaseline, true)]);
     let line = format!("a=fmtp:{} ", h264.pt);
     let fmtp = section_lines(&answer.sdp, "2").into_iter().find(|l| l.starts_with(&line)).unwrap();
     assert!(fmtp.contains("profile-level-id=4200"), "the answer keeps the words of the offer: {fmtp}");

@@ -120,11 +120,20 @@ fn a_section_changes_its_track_only_through_an_inactive_answer() {
     assert_eq!(answer.mid_to_track_id.get("3").map(String::as_str), Some("TR_new"));
     assert_eq!(a.take_requirement(), None);
 
-    // The same track may come back at once.
+    // The same for a track that comes back at once: its client announces it again only after the direction changed.
     a.remove_track("TR_new");
     a.add_track(track("TR_new", &[plain(Codec::Vp8)], 200));
+    assert_eq!(a.take_requirement(), Some(counts(0, 0)));
+    let answer = negotiate(&mut a, &offer);
+    assert!(has_line(&answer.sdp, "3", "a=inactive"));
+    assert_eq!(a.take_requirement(), Some(counts(0, 0)));
     let answer = negotiate(&mut a, &offer);
     assert!(has_line(&answer.sdp, "3", "a=ssrc:200 cname:PA_abc"));
+    // What was never answered was never announced: nothing has to be taken back first.
+    a.add_track(track("TR_quick", &[plain(Codec::Vp8)], 300));
+    a.remove_track("TR_quick");
+    a.add_track(track("TR_quick", &[plain(Codec::Vp8)], 302));
+    assert_eq!(a.take_requirement(), Some(counts(0, 1)));
 }
 
 #[test]

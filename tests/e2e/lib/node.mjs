@@ -16,6 +16,8 @@ export class NodeClient {
     this.room = new Room();
     this.events = [];
     this.heard = new Map();
+    /** Blocks of loud audio, by identity. */
+    this.loud = new Map();
     this.frames = new Map();
     this.pumps = [];
     this.stopped = false;
@@ -37,6 +39,7 @@ export class NodeClient {
         if (frame.data[i - 1] < 0 !== frame.data[i] < 0) crossings += 1;
       }
       if (energy / frame.data.length < 500 ** 2) continue;
+      this.loud.set(participant.identity, (this.loud.get(participant.identity) ?? 0) + 1);
       const seen = this.heard.get(participant.identity) ?? [];
       seen.push((crossings / 2) * (RATE / frame.data.length));
       this.heard.set(participant.identity, seen.slice(-100));

@@ -55,6 +55,27 @@ export class PythonClient extends PythonProcess {
   }
 }
 
+/** A participant on the Python SDK that only receives, and counts what it does receive. */
+export class PythonSubscriber extends PythonProcess {
+  constructor(url, token, mode) {
+    super('subscriber.py', [url, token, mode]);
+  }
+
+  /** Loud blocks of audio and frames of video so far. */
+  async counts() {
+    const before = this.events.length;
+    this.do('count');
+    return until('python counts', () => this.events.slice(before).findLast((e) => e.event === 'counted'));
+  }
+
+  /** Asks for tracks and gives them up `times` times at random, and ends with all of them or none. */
+  async toggle(times, end, seed) {
+    const before = this.events.length;
+    this.do('toggle', { times, end, seed });
+    return until('python is done', () => this.events.slice(before).find((e) => e.event === 'toggled'), { timeout: 120_000 });
+  }
+}
+
 /** A WHIP publisher or WHEP player on aiortc: `role` is `publish` or `play`. */
 export class AiortcClient extends PythonProcess {
   constructor(role, address, token, { hz = 880 } = {}) {
@@ -69,10 +90,10 @@ export class GstClient extends PythonProcess {
   }
 }
 
-/** FFmpeg's WHIP muxer; `part` is the one it takes in DTLS. */
+/** FFmpeg's WHIP muxer; `part` is the one it takes in DTLS, `profile` that of its H.264. */
 export class FfmpegClient extends PythonProcess {
-  constructor(address, token, { hz = 880, part = 'passive' } = {}) {
-    super('ffmpeg_whip.py', [address, token, String(hz), part]);
+  constructor(address, token, { hz = 880, part = 'passive', profile = 'baseline' } = {}) {
+    super('ffmpeg_whip.py', [address, token, String(hz), part, profile]);
   }
 }
 

@@ -1,8 +1,8 @@
 """FFmpeg's WHIP muxer, through PyAV, driven over stdin with JSON lines.
 
-    ffmpeg_whip.py ADDRESS TOKEN HZ passive|active
+    ffmpeg_whip.py ADDRESS TOKEN HZ passive|active PROFILE
 
-Publishes a tone and moving pictures (H.264 baseline and Opus). The last argument is FFmpeg's part in DTLS. Its
+Publishes a tone and moving pictures (H.264 of this profile and Opus). `passive` or `active` is FFmpeg's part in DTLS. Its
 certificate is made here: FFmpeg 8 with GnuTLS makes one on P-224, a curve that WebRTC endpoints need not know.
 """
 
@@ -31,7 +31,7 @@ def certificate(directory: str) -> dict[str, str]:
 
 
 def main(directory: str) -> None:
-    address, token, hz, part = sys.argv[1], sys.argv[2], float(sys.argv[3]), sys.argv[4]
+    address, token, hz, part, profile = sys.argv[1], sys.argv[2], float(sys.argv[3]), sys.argv[4], sys.argv[5]
     options = {"authorization": token, **certificate(directory)}
     if part == "active":
         options["whip_flags"] = "dtls_active"
@@ -48,7 +48,9 @@ def main(directory: str) -> None:
         video = out.add_stream("libx264", rate=FPS)
         video.width, video.height, video.pix_fmt, video.bit_rate = WIDTH, HEIGHT, "yuv420p", 500_000
         video.gop_size = FPS * 2
-        video.options = {"profile": "baseline", "preset": "ultrafast", "tune": "zerolatency"}
+        # The fastest preset uses nothing that is beyond baseline.
+        preset = "ultrafast" if profile == "baseline" else "veryfast"
+        video.options = {"profile": profile, "preset": preset, "tune": "zerolatency"}
         audio = out.add_stream("libopus", rate=RATE, layout="stereo")
         began, frames, samples = time.monotonic(), 0, 0
         while not stop.is_set():

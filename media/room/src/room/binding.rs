@@ -67,6 +67,8 @@ impl Room {
             self.codec_unsupported(cx, pid, track);
             return;
         };
+        let feed = way.source.and_then(|id| t.feeds().find(|f| f.config.id == id));
+        let payload_types = feed.map(|f| f.payload_types_for(cx.codecs, &accepted.payloads));
         let trailers = !t.info.packet_trailer_features.is_empty();
         let encrypted = t.info.encryption != encryption::Type::None as i32;
         let frame_trailer = if encrypted { Bytes::copy_from_slice(&self.sif_trailer) } else { Bytes::new() };
@@ -99,7 +101,7 @@ impl Room {
                 ssrc: down.send.ssrc,
                 rtx_ssrc: down.send.rtx_ssrc,
                 cname: down.send.cname.clone(),
-                payload_types: super::track::payload_types(&accepted.payloads),
+                payload_types: payload_types.unwrap_or_default(),
                 settings: down.settings,
                 strip_trailer,
                 frame_trailer,

@@ -65,11 +65,20 @@ impl Client {
             refused: device.refused,
             refused_publish: device.refused_publish,
             single_video_codec: firefox && (os.contains("linux") || os.contains("android")),
-            reuse_sections: self.protocol >= 4 && !self.is_safari(),
+            reuse_sections: self.protocol >= 4 && !self.is_safari() && !self.has_rust_core(),
             // Of other stacks it is not known what they make of it.
             recycle_sections: matches!(self.sdk, Sdk::Js | Sdk::Node | Sdk::Python | Sdk::Rust)
                 && !self.is_safari(),
         }
+    }
+
+    /// SDKs on the Rust core. On two connections it never again announces a stream on a section that carried the same
+    /// stream before, so that each track has to come on a section with a new mid.
+    const fn has_rust_core(&self) -> bool {
+        matches!(
+            self.sdk,
+            Sdk::Rust | Sdk::Python | Sdk::Node | Sdk::Cpp | Sdk::Unity | Sdk::Dotnet | Sdk::Unreal
+        )
     }
 
     /// What its device cannot do.

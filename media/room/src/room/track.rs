@@ -109,6 +109,33 @@ impl Pending {
     }
 }
 
+impl Feed {
+    /// The parameter sets in which it may arrive: that in use, and what else was negotiated of the same codec.
+    fn specs(&self) -> Vec<CodecSpec> {
+        let negotiated = self.config.payload_types.iter().filter(|p| p.codec == self.codec.codec);
+        let negotiated = negotiated.map(|p| CodecSpec { codec: p.codec, variant: p.variant });
+        std::iter::once(self.codec).chain(negotiated.filter(|s| *s != self.codec)).collect()
+    }
+
+    /// The payload types of a subscriber that gets this stream: those it accepted, and under which of them goes what the
+    /// publisher may send in parameters that the subscriber has not named.
+    pub(crate) fn payload_types_for(
+        &self,
+        table: &CodecTable,
+        accepted: &[NegotiatedPayload],
+    ) -> Vec<PayloadType> {
+        let mut out = payload_types(accepted);
+        for spec in self.specs() {
+            let carriers = table.carriers(spec);
+            let carrier = carriers.iter().find_map(|c| accepted.iter().find(|p| p.spec() == *c));
+            if let Some(p) = carrier.filter(|_| !accepted.iter().any(|p| p.spec() == spec)) {
+                out.extend(payload_types(&[NegotiatedPayload { variant: spec.variant, ..*p }]));
+            }
+        }
+        out
+    }
+}
+
 impl Published {
     pub(crate) fn sid(&self) -> &str {
         &self.info.sid
@@ -136,14 +163,14 @@ impl Published {
     /// Parameter sets of a backup codec that may be sent to a subscriber.
     fn backup_specs(&self, table: &CodecTable, codec: Codec) -> Vec<CodecSpec> {
         match self.backups.iter().find(|f| f.codec.codec == codec) {
-            Some(feed) => vec![feed.codec],
+            Some(feed) => table.subscribe_codecs(&feed.specs(), true),
             None => table.variants(codec),
         }
     }
 
     /// Codecs to offer to subscribers: those that may yet arrive too, so that nothing is renegotiated when they do.
     pub(crate) fn send_codecs(&self, table: &CodecTable) -> Vec<CodecSpec> {
-        let mut all = vec![self.primary.codec];
+        let mut all = self.primary.specs();
         all.extend(self.backup_codecs().flat_map(|c| table.variants(c)));
         table.subscribe_codecs(&all, self.encrypted())
     }
@@ -155,9 +182,7 @@ impl Published {
             return Some(first);
         }
         let takes = |specs: &[CodecSpec]| accepted.iter().any(|p| specs.contains(&p.spec()));
-        let unpacked = self.primary.codec.codec == Codec::Red && !self.encrypted();
-        let first = (takes(&[self.primary.codec]) || unpacked && takes(&[CodecSpec::plain(Codec::Opus)]))
-            .then_some(first);
+        let first = takes(&table.subscribe_codecs(&self.primary.specs(), self.encrypted())).then_some(first);
         let mut backups = self.backup_codecs().filter(|c| takes(&self.backup_specs(table, *c)));
         let backup = backups.next().map(|codec| {
             let feed = self.backups.iter().find(|f| f.codec.codec == codec);

@@ -13,6 +13,7 @@ mod resume;
 mod simulate;
 mod transport;
 mod viewer;
+mod whole;
 
 pub(crate) use budget::Budget;
 pub(crate) use join::refusal;

@@ -116,8 +116,11 @@ impl Room {
         let id = s.link.id;
         cx.command(shard, Command::SetExtensions { id, map: answer.extensions });
         let again = s.restart_ice || s.offerer.needs_offer();
+        // A track that was given up and taken again meanwhile has got another section: its answer is still to come.
+        let mut sections = answer.sections;
+        sections.retain(|a| s.offerer.mid_of(&a.track_sid) == Some(a.mid));
         cx.cancel_timer(self.key, Some(pid), Timer::Answer);
-        for section in answer.sections {
+        for section in sections {
             if section.payloads.is_empty() {
                 self.codec_unsupported(cx, pid, &section.track_sid);
             } else {

@@ -75,9 +75,10 @@ impl PreparedOffer {
             receive_only(&mut description);
             description.to_string()
         });
+        let quirks = Client::new(params.client_info.clone()).quirks();
         let mut answerer = Answerer::new(AnswererConfig {
             codecs: cx.codecs.clone(),
-            quirks: Client::new(params.client_info.clone()).quirks(),
+            quirks,
             single_connection: plays,
             session_id: cx.rng.random::<u64>() >> 2,
         });
@@ -85,12 +86,19 @@ impl PreparedOffer {
         if offer.sections.len() > cx.config.limits.media_sections.min(cx.config.limits.published_tracks) {
             return Err(refuse("SDP offer has too many media sections".to_owned()));
         }
-        let usable = |s: &bedrud_sdp::OfferedSection| {
-            !s.payloads.is_empty() && if plays { s.receives } else { s.sends.is_some() }
-        };
-        if !offer.sections.iter().any(usable) {
+        let unacceptable = |text: String| JoinError::new(406, text);
+        let enabled = cx.codecs.enabled_publish_codecs(&quirks);
+        if !plays && let Some(reason) = super::whole::refusal(&description, &offer, &enabled) {
+            return Err(unacceptable(format!("SDP offer cannot be accepted: {reason}")));
+        }
+        let used = |s: &bedrud_sdp::OfferedSection| if plays { s.receives } else { s.sends.is_some() };
+        if !offer.sections.iter().any(used) {
             let verb = if plays { "receives" } else { "sends" };
-            return Err(refuse(format!("SDP offer {verb} nothing in a codec that is enabled here")));
+            return Err(refuse(format!("SDP offer {verb} nothing")));
+        }
+        if !offer.sections.iter().any(|s| used(s) && !s.payloads.is_empty()) {
+            let text = "SDP offer receives nothing in a codec that is enabled here";
+            return Err(unacceptable(text.to_owned()));
         }
         Ok(Self { answerer, offer, stereo })
     }
@@ -274,7 +282,8 @@ impl Room {
         link.set_remote(cx, one_shot.remote.clone());
         let local = link.local(cx);
         let silent = link.silent;
-        let fragment = one_shot.tag.map(|(kind, mid)| local.fragment(kind, mid)).unwrap_or_default();
+        let tag = one_shot.tag.and_then(|(kind, mid)| Some((kind, p.publisher.answerer.mid_text(mid)?)));
+        let fragment = tag.map(|(kind, mid)| local.fragment(kind, mid)).unwrap_or_default();
         if silent && active {
             cx.cancel_timer(room, Some(pid), Timer::Failed);
             cx.set_timer(room, Some(pid), Timer::Resume, REVIVE);

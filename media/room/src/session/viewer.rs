@@ -67,8 +67,8 @@ impl Slot {
 impl Room {
     /// Gives every section the player receives on a stream of its own before the offer is answered.
     pub(super) fn prepare_viewer(&mut self, cx: &mut Cx<'_>, pid: Pid, offer: &Offer) {
-        let published: Vec<CodecSpec> =
-            self.participants.values().flat_map(|p| p.tracks.values().map(|t| t.primary.codec)).collect();
+        let tracks = self.participants.values().flat_map(|p| p.tracks.values());
+        let published: Vec<CodecSpec> = tracks.flat_map(|t| t.send_codecs(cx.codecs)).collect();
         let room_sid = self.info.sid.clone();
         let Some(p) = self.get_mut(pid) else { return };
         let mut numbers: BTreeMap<MediaKind, u32> = BTreeMap::new();

@@ -4,9 +4,11 @@
 #![allow(unreachable_pub, missing_docs, reason = "tests")]
 #![allow(deprecated, reason = "deprecated fields are part of what older clients read")]
 
+mod again;
 mod backup;
 mod chaos;
 mod client;
+mod codecs;
 mod crowd;
 mod data;
 mod devices;
