@@ -9,6 +9,7 @@ pub mod domain;
 pub mod livekit;
 pub mod metrics;
 pub mod observe;
+mod proto_json;
 pub mod server;
 pub mod ui;
 pub mod webhooks;

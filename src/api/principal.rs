@@ -5,11 +5,12 @@
 
 use axum::{
     extract::{FromRequestParts, OptionalFromRequestParts},
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, request::Parts},
 };
 
 use crate::{
     api::{AppState, cookies, error::ApiError},
+    auth::authorization,
     db::users::User,
     domain::{access, accounts},
 };
@@ -79,29 +80,16 @@ impl FromRequestParts<AppState> for Leaver {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let principal = identify(&parts.headers, state).await?;
-        if bearer(authorization(&parts.headers).unwrap_or_default()).is_none() {
+        if authorization::bearer(&parts.headers).is_none() {
             return Err(ApiError::unauthorized("Authorization header required for state-changing requests"));
         }
         Ok(Self(principal))
     }
 }
 
-fn authorization(headers: &HeaderMap) -> Option<&str> {
-    headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .map(str::trim)
-        .filter(|v| !v.is_empty())
-}
-
-/// The token behind `Bearer `, in any case.
-fn bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
 async fn identify(headers: &HeaderMap, state: &AppState) -> Result<Principal, ApiError> {
-    let header = authorization(headers).map(|value| bearer(value).unwrap_or(value));
+    // Clients of the original send the token bare, too.
+    let header = authorization::credentials(headers, "Bearer").or_else(|| authorization::value(headers));
     let token = header
         .or_else(|| cookies::read(headers, cookies::ACCESS))
         .ok_or_else(|| ApiError::unauthorized("Missing authorization"))?;

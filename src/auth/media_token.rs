@@ -8,8 +8,11 @@ use std::collections::BTreeMap;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 pub use bedrud_media::{Claims, VideoGrant};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::Deserialize;
+use serde_json::Value;
 
 use crate::auth::secret::Secret;
+use crate::proto_json;
 
 /// Seconds a clock may be off before `exp` or `nbf` refuses a token.
 pub const LEEWAY_SECS: i64 = 60;
@@ -64,6 +67,9 @@ pub enum MediaTokenError {
     /// Not a JWT, or its header or claims are not readable.
     #[error("invalid authorization token")]
     Malformed,
+    /// The signature holds, but a claim is not what it should be.
+    #[error("invalid authorization token: cannot read its claims: {0}")]
+    Claims(String),
     /// `iss` names no key of this server.
     #[error("invalid API key")]
     UnknownKey,
@@ -104,8 +110,8 @@ pub fn sign(claims: &Claims, key: &str, keys: &ApiKeys) -> Result<String, MediaT
 /// # Errors
 /// One variant per case of the protocol; each prints as the text clients expect.
 pub fn verify(token: &str, keys: &ApiKeys, now: i64) -> Result<Claims, MediaTokenError> {
-    let claims = peek(token)?;
-    let secret = claims.iss.as_deref().and_then(|key| keys.secret(key)).ok_or(MediaTokenError::UnknownKey)?;
+    let issuer = peek(token)?;
+    let secret = issuer.as_deref().and_then(|key| keys.secret(key)).ok_or(MediaTokenError::UnknownKey)?;
     // Times are judged below against the caller's clock, not the library's.
     let mut validation = Validation::new(Algorithm::HS256);
     validation.validate_exp = false;
@@ -113,13 +119,14 @@ pub fn verify(token: &str, keys: &ApiKeys, now: i64) -> Result<Claims, MediaToke
     validation.validate_aud = false;
     validation.required_spec_claims.clear();
     let key = DecodingKey::from_secret(secret.as_bytes());
-    let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation)
+    let claims = jsonwebtoken::decode::<Value>(token, &key, &validation)
         .map_err(|error| match error.kind() {
             jsonwebtoken::errors::ErrorKind::InvalidSignature => MediaTokenError::BadSignature,
             jsonwebtoken::errors::ErrorKind::InvalidAlgorithm => MediaTokenError::BadAlgorithm,
             _ => MediaTokenError::Malformed,
         })?
         .claims;
+    let claims: Claims = proto_json::from_value(claims).map_err(MediaTokenError::Claims)?;
     let exp = claims.exp.ok_or(MediaTokenError::NoExpiry)?;
     if exp.saturating_add(LEEWAY_SECS) < now {
         return Err(MediaTokenError::Expired);
@@ -130,8 +137,12 @@ pub fn verify(token: &str, keys: &ApiKeys, now: i64) -> Result<Claims, MediaToke
     Ok(claims)
 }
 
-/// Reads the claims before the signature is known to be good: only `iss` may be used of them.
-fn peek(token: &str) -> Result<Claims, MediaTokenError> {
+/// Reads `iss` before the signature is known to be good, and nothing else.
+fn peek(token: &str) -> Result<Option<String>, MediaTokenError> {
+    #[derive(Deserialize)]
+    struct Issuer {
+        iss: Option<String>,
+    }
     if token.len() > MAX_TOKEN_BYTES {
         return Err(MediaTokenError::Malformed);
     }
@@ -141,7 +152,7 @@ fn peek(token: &str) -> Result<Claims, MediaTokenError> {
         return Err(MediaTokenError::Malformed);
     };
     let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| MediaTokenError::Malformed)?;
-    serde_json::from_slice(&payload).map_err(|_| MediaTokenError::Malformed)
+    serde_json::from_slice(&payload).map(|i: Issuer| i.iss).map_err(|_| MediaTokenError::Malformed)
 }
 
 #[cfg(test)]
@@ -194,6 +205,42 @@ mod tests {
         assert_eq!(verify(&rs, &keys(), NOW), Err(MediaTokenError::BadAlgorithm));
         let huge = "a".repeat(MAX_TOKEN_BYTES + 1);
         assert_eq!(verify(&huge, &keys(), NOW), Err(MediaTokenError::Malformed));
+    }
+
+    #[test]
+    fn room_settings_are_read_as_tolerantly_as_requests() {
+        let signed = |config: &str| {
+            let json = format!(
+                r#"{{"iss":"devkey","sub":"alice","exp":{},"attributes":{{"a":null,"b":"c"}},"roomConfig":{config}}}"#,
+                NOW + 600
+            );
+            let claims: Value = serde_json::from_str(&json).unwrap();
+            let key = EncodingKey::from_secret(b"secret");
+            jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap()
+        };
+        for timeout in ["30", "30.0", "3e1", "\"3e1\""] {
+            let config = format!(
+                r#"{{"name":"n","emptyTimeout":{timeout},"metadata":null,"agents":[{{"agentName":"a","metadata":null}}],
+                    "egress":{{"room":{{"preset":"A_NEWER_ONE","roomName":"r"}}}},"a newer field":[1]}}"#
+            );
+            let claims = verify(&signed(&config), &keys(), NOW).unwrap();
+            let room = claims.room_config.unwrap();
+            assert_eq!(
+                (room.name.as_str(), room.empty_timeout, room.agents.len()),
+                ("n", 30, 1),
+                "{timeout}"
+            );
+            assert_eq!(room.egress.unwrap().room.unwrap().room_name, "r");
+            assert_eq!(claims.attributes.get("b").map(String::as_str), Some("c"));
+        }
+        let error = verify(&signed(r#"{"emptyTimeout":"soon"}"#), &keys(), NOW).unwrap_err().to_string();
+        assert!(error.contains("roomConfig.emptyTimeout") && !error.contains("signature"), "{error}");
+        // Nobody learns anything about claims that were not signed with a secret of this server.
+        let other = ApiKeys::one("devkey", "another");
+        assert_eq!(
+            verify(&signed(r#"{"emptyTimeout":"soon"}"#), &other, NOW),
+            Err(MediaTokenError::BadSignature)
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a clock or the system's randomness: both come in as values.
 
+pub(crate) mod authorization;
 pub mod digest;
 pub mod entropy;
 pub mod media_token;

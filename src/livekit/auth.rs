@@ -1,5 +1,6 @@
 //! Who asks: the access token of a request to the media server.
 
+use crate::auth::authorization;
 use crate::auth::media_token::{self, ApiKeys, Claims};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -17,8 +18,7 @@ impl IntoResponse for Unauthorized {
 
 /// A short name for the token of a request, which says nothing about the token itself; empty without any.
 pub(super) fn digest(headers: &HeaderMap, access_token: Option<&str>) -> String {
-    let header = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-    let token = header.and_then(|v| v.strip_prefix("Bearer ")).or(access_token).filter(|t| !t.is_empty());
+    let token = authorization::bearer(headers).or(access_token).filter(|t| !t.is_empty());
     token.map(|t| format!("{:x}", Sha256::digest(t))).unwrap_or_default()
 }
 
@@ -32,11 +32,11 @@ pub(super) fn authenticate(
     keys: &ApiKeys,
     unix_now: i64,
 ) -> Result<Option<Claims>, Unauthorized> {
-    let token = match headers.get(header::AUTHORIZATION) {
-        // The prefix is compared with its space and case, as the reference server does.
-        Some(value) => value.to_str().ok().and_then(|v| v.strip_prefix("Bearer ")).ok_or_else(|| {
-            Unauthorized("invalid authorization header. Must start with Bearer ".to_owned())
-        })?,
+    let token = match authorization::bearer(headers) {
+        Some(token) => token,
+        None if headers.contains_key(header::AUTHORIZATION) => {
+            return Err(Unauthorized("invalid authorization header. Must start with Bearer ".to_owned()));
+        }
         None => match access_token.filter(|t| !t.is_empty()) {
             Some(token) => token,
             None => return Ok(None),
@@ -74,7 +74,9 @@ mod tests {
         assert_eq!(ask(&HeaderMap::new(), Some("")), Ok(None));
         assert_eq!(ask(&HeaderMap::new(), Some(&good)).unwrap().unwrap().sub, "alice");
         assert_eq!(ask(&bearer(&format!("Bearer {good}")), Some("junk")).unwrap().unwrap().sub, "alice");
-        let error = ask(&bearer(&format!("bearer {good}")), Some(&good)).unwrap_err();
+        assert_eq!(ask(&bearer(&format!("bearer {good}")), Some("junk")).unwrap().unwrap().sub, "alice");
+        assert_eq!(digest(&bearer(&format!("BEARER {good}")), None), digest(&HeaderMap::new(), Some(&good)));
+        let error = ask(&bearer(&format!("Token {good}")), Some(&good)).unwrap_err();
         assert_eq!(error.0, "invalid authorization header. Must start with Bearer ");
     }
 

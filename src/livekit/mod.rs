@@ -23,7 +23,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderValue, Method, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use bedrud_media::{JoinError, JoinParams, MAX_SIGNAL_MESSAGE, Sfu};
 use std::sync::Arc;
 use std::time::Duration;
@@ -164,22 +164,25 @@ impl LiveKit {
 
     /// All routes, without prefix.
     pub fn router(&self) -> Router {
-        let validate = Router::new()
-            .route("/rtc/validate", get(rtc::validate_v0))
-            .route("/rtc/v1/validate", get(rtc::validate_v1))
-            .layer(cors())
-            .layer(middleware::from_fn(any_origin));
-        Router::new()
-            .route("/rtc", get(rtc::socket_v0))
-            .route("/rtc/v1", get(rtc::socket_v1))
-            .route("/agent", get(agents::connect))
-            .route("/twirp/{service}/{method}", post(twirp::call).fallback(twirp::bad_route))
+        let validate = with_slash(Router::new(), "/rtc/validate", get(rtc::validate_v0));
+        let validate = with_slash(validate, "/rtc/v1/validate", get(rtc::validate_v1));
+        let validate = validate.layer(cors()).layer(middleware::from_fn(any_origin));
+        let routes = with_slash(Router::new(), "/rtc", get(rtc::socket_v0));
+        let routes = with_slash(routes, "/rtc/v1", get(rtc::socket_v1));
+        let routes = with_slash(routes, "/agent", get(agents::connect));
+        let twirp = post(twirp::call).fallback(twirp::bad_route);
+        with_slash(routes, "/twirp/{service}/{method}", twirp)
             .layer(DefaultBodyLimit::max(self.0.limits.body))
             .layer(cors())
             .merge(validate)
             .merge(whip::router())
             .with_state(self.clone())
     }
+}
+
+/// A route that answers with a slash at its end as without: addresses are typed in by people, and joined by programs.
+fn with_slash(router: Router<LiveKit>, path: &str, methods: MethodRouter<LiveKit>) -> Router<LiveKit> {
+    router.route(path, methods.clone()).route(&format!("{path}/"), methods)
 }
 
 /// Any origin, as the reference server does: the token decides, not the page.

@@ -184,6 +184,59 @@ async fn sockets_without_upgrade_are_404_but_a_bad_header_is_401() {
 }
 
 #[tokio::test]
+async fn a_slash_at_the_end_and_the_case_of_bearer_do_not_matter() {
+    let f = fixture(|_| {});
+    let token = f.token(|_, v| v.room_list = true);
+    for path in ["/rtc/validate", "/livekit/rtc/validate"] {
+        for slash in ["", "/"] {
+            for scheme in ["Bearer", "bearer", "BEARER"] {
+                let request = Request::get(format!("{path}{slash}"));
+                let request = request.header("authorization", format!("{scheme} {token}"));
+                let (status, headers, text) = f.send(request, "").await;
+                assert_eq!((status.as_u16(), text.as_str()), (200, "success"), "{path}{slash}, {scheme}");
+                assert_eq!(headers["access-control-allow-origin"], "*");
+            }
+        }
+    }
+    for path in ["/rtc/v1/validate", "/rtc/v1/validate/"] {
+        assert_eq!(f.get(&format!("{path}?access_token={token}")).await.0, 400, "{path}");
+    }
+    for path in ["/rtc", "/rtc/v1", "/agent"] {
+        let with = f.get(&format!("{path}/")).await;
+        assert_eq!(with, f.get(path).await, "{path}");
+    }
+    for (slash, scheme) in [("", "Bearer"), ("/", "bearer")] {
+        let request = Request::post(format!("/twirp/livekit.RoomService/ListRooms{slash}"))
+            .header("authorization", format!("{scheme} {token}"))
+            .header("content-type", "application/json");
+        assert_eq!(f.send(request, "{}").await.0, 200, "{scheme} {slash}");
+    }
+}
+
+#[tokio::test]
+async fn a_claim_that_cannot_be_read_is_named_and_what_can_be_meant_is_read() {
+    let f = fixture(|_| {});
+    let with = |config: &str| {
+        let claims = format!(
+            r#"{{"iss":"devkey","sub":"ada","exp":{},"video":{{"roomJoin":true,"room":"den"}},"roomConfig":{config}}}"#,
+            unix_seconds() + 600
+        );
+        let key = jsonwebtoken::EncodingKey::from_secret(b"secret");
+        let claims: serde_json::Value = serde_json::from_str(&claims).unwrap();
+        jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap()
+    };
+    for config in [r#"{"metadata":null}"#, r#"{"emptyTimeout":30.0}"#, r#"{"maxParticipants":"3e1"}"#, "null"]
+    {
+        let got = f.get(&format!("/rtc/validate?access_token={}", with(config))).await;
+        assert_eq!(got, (200, "success".into()), "{config}");
+    }
+    let (status, text) =
+        f.get(&format!("/rtc/validate?access_token={}", with(r#"{"maxParticipants":"many"}"#))).await;
+    assert_eq!(status, 401);
+    assert!(text.contains("roomConfig.maxParticipants"), "{text}");
+}
+
+#[tokio::test]
 async fn every_origin_may_read_every_answer() {
     let f = fixture(|_| {});
     let origin = "https://app.example";

@@ -95,6 +95,36 @@ impl TrustedProxies {
     }
 }
 
+/// The part of the client's path that trusted proxies removed before they passed the request on, without a slash at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForwardedPrefix(pub String);
+
+/// Longest prefix taken over, bytes.
+const MAX_PREFIX: usize = 512;
+
+impl TrustedProxies {
+    /// `X-Forwarded-Prefix` of a trusted peer; each proxy on the way adds what it stripped.
+    #[must_use]
+    pub fn forwarded_prefix(&self, peer: IpAddr, headers: &axum::http::HeaderMap) -> Option<ForwardedPrefix> {
+        if !self.trusts(unmap(peer)) {
+            return None;
+        }
+        let values = headers.get_all("x-forwarded-prefix").iter().filter_map(|v| v.to_str().ok());
+        let mut out = String::new();
+        for part in values.flat_map(|v| v.split(',')) {
+            let part = part.trim().trim_end_matches('/');
+            // Two slashes at the start would name another host.
+            let path = part.starts_with('/') && !part.starts_with("//");
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+=:@".contains(&b);
+            if !part.is_empty() && !(path && part.bytes().all(plain)) {
+                return None;
+            }
+            out.push_str(part);
+        }
+        (!out.is_empty() && out.len() <= MAX_PREFIX).then_some(ForwardedPrefix(out))
+    }
+}
+
 /// `::ffff:10.0.0.1` as `10.0.0.1`.
 #[must_use]
 pub fn unmap(ip: IpAddr) -> IpAddr {
@@ -154,6 +184,29 @@ mod tests {
         assert_eq!(proxies.client_ip(ip("127.0.0.1"), &headers), ip("203.0.113.9"));
         assert_eq!(proxies.client_ip(ip("::ffff:127.0.0.1"), &headers), ip("203.0.113.9"));
         assert_eq!(proxies.client_ip(ip("198.51.100.1"), &headers), ip("198.51.100.1"));
+    }
+
+    #[test]
+    fn a_stripped_prefix_counts_only_from_a_trusted_peer_and_only_as_a_path() {
+        let proxies = TrustedProxies::new(&["127.0.0.1".into()], "X-Forwarded-For");
+        let of = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for v in values {
+                headers.append("x-forwarded-prefix", v.parse().unwrap());
+            }
+            headers
+        };
+        let prefix =
+            |peer: &str, values: &[&str]| proxies.forwarded_prefix(ip(peer), &of(values)).map(|p| p.0);
+        assert_eq!(prefix("127.0.0.1", &["/media/"]), Some("/media".into()));
+        assert_eq!(prefix("127.0.0.1", &["/a, /b", "/c"]), Some("/a/b/c".into()));
+        assert_eq!(prefix("198.51.100.1", &["/media"]), None);
+        let long = format!("/{}", "x".repeat(MAX_PREFIX));
+        for bad in
+            ["", "/", "media", "//evil.example", "/a b", "/a<b", "/a, //b", "https://evil.example", &long]
+        {
+            assert_eq!(prefix("127.0.0.1", &[bad]), None, "{bad}");
+        }
     }
 
     #[test]

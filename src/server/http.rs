@@ -125,6 +125,7 @@ async fn answer(
     let id = service.ids.next();
     let client = service.proxies.client_ip(peer.ip(), request.headers());
     let secure = scheme == Scheme::Https || service.proxies.forwarded_https(peer.ip(), request.headers());
+    let prefix = service.proxies.forwarded_prefix(peer.ip(), request.headers());
     collapse_leading_slashes(request.uri_mut());
     let method = request.method().clone();
     // The query may hold tokens: only the path is ever logged.
@@ -135,6 +136,9 @@ async fn answer(
         let extensions = request.extensions_mut();
         extensions.insert(ConnectInfo(peer));
         extensions.insert(ClientAddr { ip: client, https: secure });
+        if let Some(prefix) = prefix {
+            extensions.insert(prefix);
+        }
         let patience = Patience::default();
         extensions.insert(patience.clone());
         let routed = service.routes.clone().oneshot(request);

@@ -2,6 +2,7 @@
 
 use super::edge::Edge;
 use super::listen;
+use crate::auth::authorization;
 use crate::auth::secret::Secret;
 use crate::config::Config;
 use crate::config::media::MediaConfig;
@@ -36,17 +37,16 @@ pub enum Access {
 
 impl Access {
     fn allows(&self, headers: &HeaderMap) -> bool {
-        let given = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let (scheme, given) = given.split_once(' ').unwrap_or_default();
         let same = |given: &[u8], expected: &Secret| bool::from(given.ct_eq(expected.as_bytes()));
         match self {
             Self::Open => true,
             Self::Basic(expected) => {
-                let given = STANDARD.decode(given.trim()).unwrap_or_default();
-                scheme.eq_ignore_ascii_case("basic") && same(&given, expected)
+                let given =
+                    authorization::credentials(headers, "Basic").and_then(|v| STANDARD.decode(v).ok());
+                given.is_some_and(|given| same(&given, expected))
             }
             Self::Bearer(expected) => {
-                scheme.eq_ignore_ascii_case("bearer") && same(given.trim().as_bytes(), expected)
+                authorization::bearer(headers).is_some_and(|given| same(given.as_bytes(), expected))
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::error::{Code, TwirpError};
 use super::fields::{Fields, complete};
-use super::json;
+use crate::proto_json;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use prost::Message;
@@ -43,7 +43,7 @@ impl Encoding {
         match self {
             Self::Protobuf => M::decode(body)
                 .map_err(|_| TwirpError::new(Code::Malformed, "the protobuf request could not be decoded")),
-            Self::Json => json::read(body).map_err(|e| {
+            Self::Json => proto_json::read(body).map_err(|e| {
                 TwirpError::new(Code::Malformed, format!("the json request could not be decoded: {e}"))
             }),
         }

@@ -6,7 +6,6 @@ mod codec;
 mod error;
 mod fields;
 mod grants;
-mod json;
 mod room_service;
 
 pub(crate) use error::ErrorCode;

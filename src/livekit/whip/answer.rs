@@ -48,13 +48,12 @@ impl IntoResponse for Failure {
 }
 
 /// 201: the session lives at its participant's sid, below the address that was posted to.
-pub(super) fn created(path: &str, opened: &OneShotOpened) -> Response {
+pub(super) fn created(location: &str, opened: &OneShotOpened) -> Response {
     let mut response = (StatusCode::CREATED, opened.answer.clone()).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(SDP));
     headers.insert(ACCEPT_PATCH, HeaderValue::from_static(SDP_FRAGMENT));
-    let location = format!("{}/{}", path.trim_end_matches('/'), opened.sid);
-    if let Ok(location) = HeaderValue::from_str(&location) {
+    if let Ok(location) = HeaderValue::from_str(location) {
         headers.insert(header::LOCATION, location);
     }
     headers.extend(entity_tag(&opened.ice_session).map(|tag| (header::ETAG, tag)));

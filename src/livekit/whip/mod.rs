@@ -1,11 +1,14 @@
 //! WHIP (RFC 9725) and WHEP: publishing to a room and watching one with an address and a bearer token.
 
 mod answer;
+mod location;
 
 use super::LiveKit;
 use super::auth::authenticate;
+use super::with_slash;
 use crate::api::ClientAddr;
 use crate::auth::media_token::Claims;
+use crate::server::client_ip::ForwardedPrefix;
 use crate::server::health::unix_seconds;
 use answer::{Failure, SDP, SDP_FRAGMENT};
 use axum::Router;
@@ -44,10 +47,9 @@ enum Endpoint {
 /// All routes, without prefix.
 pub(super) fn router() -> Router<LiveKit> {
     let of = |endpoint: Endpoint, base: &str| {
-        Router::new()
-            .route(base, get(nothing).post(open))
-            .route(&format!("{base}/{{participant_id}}"), patch(change).delete(close).get(nothing))
-            .layer(Extension(endpoint))
+        let routes = with_slash(Router::new(), base, get(nothing).post(open));
+        let session = format!("{base}/{{participant_id}}");
+        with_slash(routes, &session, patch(change).delete(close).get(nothing)).layer(Extension(endpoint))
     };
     let exposed = [header::LOCATION, header::LINK, header::ETAG, answer::ACCEPT_PATCH, answer::ACCEPT_POST];
     of(Endpoint::Whip, "/whip/v1")
@@ -76,6 +78,7 @@ async fn open(
     State(livekit): State<LiveKit>,
     Extension(endpoint): Extension<Endpoint>,
     client: Client,
+    prefix: Option<Extension<ForwardedPrefix>>,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
     query: Pairs,
@@ -103,7 +106,11 @@ async fn open(
     match opened
         .map_err(|_| Failure::new(StatusCode::SERVICE_UNAVAILABLE, "the session could not start"))??
     {
-        OneShotReply::Opened(opened) => Ok(answer::created(uri.path(), &opened)),
+        OneShotReply::Opened(opened) => {
+            let prefix = prefix.as_deref();
+            let location = location::reference(uri.path(), &opened.sid, prefix, &headers);
+            Ok(answer::created(&location, &opened))
+        }
         _ => Err(Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "unexpected answer")),
     }
 }

@@ -135,6 +135,35 @@ async fn an_offer_is_answered_with_everything_the_client_needs() {
 }
 
 #[tokio::test]
+async fn a_session_is_found_where_its_client_looks_for_it() {
+    let f = fixture(|_| {});
+    // A proxy strips `/media` and says nothing; what the client resolves against its own address goes through it again.
+    for (posted, agent) in
+        [("/whip/v1", "node"), ("/whip/v1/", "Lavf/62.3.100"), ("/livekit/whep/v1/", "curl/8")]
+    {
+        let token = f.token(posted, |_| {});
+        let bearer = format!("bearer {token}");
+        let headers = [("authorization", &*bearer), ("content-type", SDP), ("user-agent", agent)];
+        let direction = if posted.contains("whep") { "recvonly" } else { "sendonly" };
+        let got = f.send("POST", posted, &headers, offer(direction)).await;
+        assert_eq!(got.status, 201, "{}", got.body);
+        let location = got.header("location");
+        assert!(!location.starts_with('/'), "{location}");
+        let base = format!("/media{posted}");
+        let (directory, _) = base.rsplit_once('/').unwrap();
+        let resolved = format!("{directory}/{location}");
+        let stripped = resolved.strip_prefix("/media").unwrap();
+        let patched = f.patch(&format!("{stripped}/"), &token, got.header("etag"), fragment("client1")).await;
+        assert_eq!(patched.status, 204);
+        assert_eq!(f.delete(stripped, &token).await, 200, "{stripped}");
+    }
+    // OBS and GStreamer put the value in the place of the path.
+    let token = f.token("obs", |_| {});
+    let got = f.post("/whip/v1/", &token, &offer("sendonly")).await;
+    assert_eq!(f.delete(got.header("location"), &token).await, 200);
+}
+
+#[tokio::test]
 async fn refused_offers_say_why() {
     let f = fixture(|_| {});
     let good = offer("sendonly");
@@ -163,8 +192,8 @@ async fn refused_offers_say_why() {
             "/whip/v1",
             token.clone(),
             good.replace("opus", "speex").replace("VP8", "H263"),
-            400,
-            "SDP offer sends nothing",
+            406,
+            "SDP offer cannot be accepted: audio section 0 offers speex",
         ),
         ("/whip/v1", token.clone(), "x".repeat(MAX_BODY + 1), 413, "request body exceeds 1048576 bytes"),
     ];
