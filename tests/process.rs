@@ -18,6 +18,8 @@ mod big_room;
 mod drain;
 #[path = "process/hostile.rs"]
 mod hostile;
+#[path = "process/journal.rs"]
+mod journal;
 #[path = "process/livekit.rs"]
 mod livekit;
 #[path = "process/livekit_commands.rs"]
@@ -34,3 +36,7 @@ mod server;
 mod server_sdk;
 #[path = "process/signalling.rs"]
 mod signalling;
+#[path = "process/signals.rs"]
+mod signals;
+#[path = "process/silence.rs"]
+mod silence;

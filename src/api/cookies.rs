@@ -13,6 +13,11 @@ pub(super) const REFRESH: &str = "refresh_token";
 /// Sealed id of a guest by link.
 pub(super) const GUEST_ID: &str = "bedrud_guest_id";
 
+/// Sealed id of a device that signed in.
+pub(super) const DEVICE: &str = "bedrud_device";
+
+/// Life of the device id. Browsers keep none for longer.
+const DEVICE_LIFETIME: Duration = Duration::from_secs(400 * 24 * 3600);
 /// Life of the guest id.
 const GUEST_ID_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -23,10 +28,13 @@ pub(super) fn read<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     pairs.filter(|(key, value)| *key == name && !value.is_empty()).map(|(_, value)| value).next()
 }
 
-/// Sets both tokens of a sign-in.
+/// Sets both tokens of a sign-in, and the device id if it is a new sign-in.
 pub(super) fn sign_in(headers: &mut HeaderMap, signed_in: &SignedIn, settings: &Settings) {
     set(headers, &token(ACCESS, &signed_in.access_token, settings.auth.access_ttl, settings));
     set(headers, &token(REFRESH, &signed_in.refresh_token, settings.auth.refresh_ttl, settings));
+    if let Some(device) = &signed_in.device {
+        set(headers, &token(DEVICE, device, DEVICE_LIFETIME, settings));
+    }
 }
 
 /// Clears both tokens.

@@ -7,6 +7,8 @@ mod cookies;
 pub mod error;
 mod extract;
 mod page;
+#[cfg(test)]
+mod policy_tests;
 mod principal;
 mod rate_limit;
 mod rooms;
@@ -16,6 +18,7 @@ mod state;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod visitor;
 
 pub use crate::{
     auth::{entropy::Entropy, password::PasswordError},

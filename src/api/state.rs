@@ -8,7 +8,7 @@ use crate::{
         password::{PasswordError, Passwords},
     },
     db::Store,
-    domain::{Clock, MediaControl, Platform, settings::Settings},
+    domain::{Clock, MediaControl, Platform, accounts::Throttle, settings::Settings},
 };
 
 /// Where a request came from. The server puts it into the request's extensions, after it judged forwarding headers.
@@ -45,8 +45,9 @@ impl AppState {
     /// [`PasswordError`] when the configured password cost is outside what Argon2 allows.
     pub fn new(parts: AppParts) -> Result<Self, PasswordError> {
         let AppParts { store, settings, clock, entropy, media } = parts;
+        let throttle = Throttle::default();
         let passwords = Passwords::new(settings.auth.password_cost, settings.auth.password_threads)?;
-        Ok(Self(Arc::new(Platform { store, settings, clock, entropy, passwords, media })))
+        Ok(Self(Arc::new(Platform { store, settings, clock, entropy, passwords, throttle, media })))
     }
 
     /// The platform itself, for what works without HTTP: setup, live state, housekeeping.

@@ -4,7 +4,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -64,6 +64,7 @@ pub(super) struct App {
     pub(super) media: Arc<MockMedia>,
     router: Router,
     clock: Arc<AtomicI64>,
+    numbers: AtomicUsize,
     _db: TestDb,
 }
 
@@ -93,12 +94,28 @@ impl App {
             media: Arc::clone(&media) as Arc<dyn MediaControl>,
         };
         let state = AppState::new(parts).unwrap();
-        Self { router: router(state.clone()), state, media, clock, _db: db }
+        Self { router: router(state.clone()), state, media, clock, numbers: AtomicUsize::new(0), _db: db }
     }
 
     /// Lets time pass.
     pub(super) fn advance(&self, span: Duration) {
         self.clock.fetch_add(i64::try_from(span.as_micros()).unwrap(), Ordering::Relaxed);
+    }
+
+    /// Paths of all routes, with their parameters.
+    pub(super) fn paths(&self) -> std::collections::BTreeSet<String> {
+        // The router shows its paths in its debug form only.
+        let text = format!("{:?}", self.router);
+        let quoted = text.split('"').skip(1).step_by(2);
+        quoted
+            .filter(|path| path.starts_with("/api/") && !path.contains("__private__"))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// A number that no other call got.
+    pub(super) fn unique(&self) -> usize {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
     /// A request by nobody.
@@ -136,7 +153,7 @@ impl App {
 
     /// The first administrator, made by the setup link.
     pub(super) async fn admin(&self) -> MockUser {
-        let token = crate::domain::setup::new_token(&self.state).await.unwrap().unwrap();
+        let token = crate::domain::setup::new_token(&self.state).await.unwrap().unwrap().text;
         let body = json!({"token": token, "email": "root@example.org", "password": PASSWORD, "name": "Root"});
         MockUser::from(self.post("/api/setup", &body).send().await.ok())
     }

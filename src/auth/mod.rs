@@ -5,6 +5,7 @@
 pub(crate) mod authorization;
 pub mod digest;
 pub mod entropy;
+pub mod guessable;
 pub mod media_token;
 pub mod password;
 pub mod secret;

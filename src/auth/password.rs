@@ -8,7 +8,7 @@ use argon2::{
 };
 use tokio::sync::Semaphore;
 
-use crate::domain::settings::PasswordCost;
+use crate::{auth::guessable, domain::settings::PasswordCost};
 
 /// Why a password could not be looked at. Wrong passwords are not errors.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +46,18 @@ impl Passwords {
     /// [`PasswordError`].
     pub async fn hash(&self, password: String, salt: [u8; 16]) -> Result<String, PasswordError> {
         self.run(move |shared| shared.hash(&password, &salt)).await
+    }
+
+    /// True when a guesser who knows `about` would soon find the password.
+    ///
+    /// # Errors
+    /// [`PasswordError`].
+    pub async fn is_guessable(&self, password: String, about: Vec<String>) -> Result<bool, PasswordError> {
+        self.run(move |_| {
+            let about: Vec<&str> = about.iter().map(String::as_str).collect();
+            Ok(guessable::is_guessable(&password, &about))
+        })
+        .await
     }
 
     /// Checks a password against a PHC string. Without one, or with one that is no Argon2 string, the same work is done

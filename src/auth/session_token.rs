@@ -50,6 +50,12 @@ pub struct SessionClaims {
     pub iat: u64,
     /// Seconds since the epoch.
     pub exp: u64,
+    /// Seconds since the epoch; not in tokens of ours, but whoever signs one may mean it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub nbf: Option<u64>,
+    /// Fingerprint of the device that signed in, in refresh tokens of browsers.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub dev: Option<String>,
     /// Makes refresh tokens of the same second differ.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub jti: Option<String>,
@@ -60,8 +66,13 @@ pub struct SessionClaims {
 pub enum Kind {
     /// Opens the API.
     Access,
-    /// Is exchanged for a new pair; with its unique id.
-    Refresh(String),
+    /// Is exchanged for a new pair.
+    Refresh {
+        /// Its unique id.
+        jti: String,
+        /// Fingerprint of the device.
+        device: Option<String>,
+    },
 }
 
 /// The token is not one of ours, or its time is over.
@@ -81,9 +92,9 @@ pub fn sign(
     expires_at: Moment,
     secret: &Secret,
 ) -> Result<String, jsonwebtoken::errors::Error> {
-    let (purpose, jti) = match kind {
-        Kind::Access => (None, None),
-        Kind::Refresh(jti) => (Some(REFRESH.to_owned()), Some(jti)),
+    let (purpose, jti, dev) = match kind {
+        Kind::Access => (None, None, None),
+        Kind::Refresh { jti, device } => (Some(REFRESH.to_owned()), Some(jti), device),
     };
     let claims = SessionClaims {
         user_id: user.id.clone(),
@@ -99,6 +110,8 @@ pub fn sign(
         aud: vec![ISSUER.into()],
         iat: now.unix(),
         exp: expires_at.unix(),
+        nbf: None,
+        dev,
         jti,
     };
     jsonwebtoken::encode(
@@ -138,7 +151,8 @@ fn verify(token: &str, now: Moment, secret: &Secret) -> Result<SessionClaims, In
     let key = DecodingKey::from_secret(secret.as_bytes());
     let claims =
         jsonwebtoken::decode::<SessionClaims>(token, &key, &validation).map_err(|_| InvalidToken)?.claims;
-    if claims.exp > now.unix() { Ok(claims) } else { Err(InvalidToken) }
+    let begun = claims.nbf.is_none_or(|nbf| nbf <= now.unix());
+    if begun && claims.exp > now.unix() { Ok(claims) } else { Err(InvalidToken) }
 }
 
 #[cfg(test)]
@@ -169,7 +183,7 @@ mod tests {
     #[test]
     fn the_two_kinds_do_not_stand_in_for_each_other() {
         assert_eq!(verify_refresh(&token(Kind::Access), at(1000), &SECRET.into()), Err(InvalidToken));
-        let refresh = token(Kind::Refresh("j".into()));
+        let refresh = token(Kind::Refresh { jti: "j".into(), device: None });
         assert_eq!(verify_access(&refresh, at(1000), &SECRET.into()), Err(InvalidToken));
         assert!(verify_refresh(&refresh, at(1000), &SECRET.into()).is_ok());
     }

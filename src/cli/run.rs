@@ -1,8 +1,10 @@
 //! `bedrud run`: the whole platform.
 
 use super::{Context, env, output};
+use crate::config::{Config, secrecy};
 use crate::observe;
 use crate::server::platform::{self, Started};
+use crate::server::signals::{Reapplied, Reread};
 use clap::Args;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -37,8 +39,10 @@ pub(super) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<()> {
         tracing::warn!("migrations are always applied; they cannot be skipped");
     }
     let json = context.json;
+    let reread =
+        reread(loaded.config.clone(), flags(args)?, Context { config: context.config.clone(), json });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(platform::run(loaded.config, |started| announce(started, json)))
+    runtime.block_on(platform::run(loaded.config, reread, |started| announce(started, json)))
 }
 
 fn flags(args: &RunArgs) -> anyhow::Result<Vec<(&'static str, String, String)>> {
@@ -60,15 +64,35 @@ fn flags(args: &RunArgs) -> anyhow::Result<Vec<(&'static str, String, String)>> 
     Ok(flags)
 }
 
+/// What SIGHUP does with the configuration: the log level applies, other changes wait.
+fn reread(mut running: Config, flags: Vec<(&'static str, String, String)>, context: Context) -> Reread {
+    Box::new(move || {
+        let mut new = context.load(&flags)?.config;
+        let mut done = Reapplied::default();
+        if new.logger.level != running.logger.level {
+            observe::set_level(new.logger.level)?;
+            running.logger.level = new.logger.level;
+            done.applied.push("logger.level".into());
+        }
+        done.waiting = secrecy::changed(&mut running, &mut new);
+        Ok(done)
+    })
+}
+
 /// Tells the operator where to go. The link is a secret: it goes to standard output and never to the log.
 fn announce(started: &Started, json: bool) {
-    tracing::info!(address = %started.address, data = %started.data_dir.display(), "ready");
+    let urls = started.urls.join(" ");
+    tracing::info!(address = %started.address, urls, data = %started.data_dir.display(), "ready");
+    if started.setup_replaced {
+        tracing::warn!("the setup link that was printed before is void: this start printed a new one");
+    }
     if json {
         let data = serde_json::json!({
             "version": env!("CARGO_PKG_VERSION"),
             "address": started.address.to_string(),
             "urls": started.urls,
             "setupLink": started.setup_link,
+            "setupLinkReplaced": started.setup_replaced,
             "dataDir": started.data_dir,
         });
         output::success("ready", Some(data), true);
@@ -78,7 +102,9 @@ fn announce(started: &Started, json: bool) {
     for url in &started.urls {
         let _ = write!(text, "\n  {url}");
     }
-    if started.urls.len() > 1 && started.urls.iter().any(|u| u.starts_with("http://")) {
+    if started.address.ip().is_loopback() {
+        text.push_str("\n\nOnly this machine can open it (server.host).");
+    } else if started.urls.iter().any(|u| u.starts_with("http://")) {
         text.push_str("\n\nBrowsers give camera and microphone only to https and localhost; for other devices set server.enableTLS.");
     }
     if started.self_signed {
@@ -89,6 +115,15 @@ fn announce(started: &Started, json: bool) {
             text,
             "\n\nThere is no administrator yet. Open this link to become the first one (once, within 24 hours):\n  {link}"
         );
+        // The first address may be this machine's name for itself; a browser elsewhere takes the next.
+        for url in started.urls.iter().skip(1) {
+            if let Some((_, rest)) = link.split_once("/setup?") {
+                let _ = write!(text, "\n  {url}/setup?{rest}");
+            }
+        }
+        if started.setup_replaced {
+            text.push_str("\nThe link that was printed before is void.");
+        }
     }
     let _ = write!(text, "\n\nData is kept in {}. Stop with Ctrl-C.\n", started.data_dir.display());
     output::plain(&text);

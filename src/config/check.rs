@@ -1,6 +1,7 @@
 //! Rules over several settings, and the values that follow from them.
 
 use super::problem::Problem;
+use super::secrecy::is_sample;
 use super::sections::{Config, DatabaseType};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -149,12 +150,11 @@ pub fn check(config: &Config) -> Vec<Problem> {
         ("auth.sessionSecret", &config.auth.session_secret),
         ("livekit.apiSecret", &config.livekit.api_secret),
     ] {
+        let hint = "use `openssl rand -hex 32`, or remove the key: Bedrud makes one and keeps it";
         if !secret.is_empty() && secret.reveal().chars().count() < MIN_SECRET_LEN {
-            refuse(
-                name,
-                "is shorter than 32 characters",
-                "use `openssl rand -hex 32`, or remove the key: Bedrud makes one and keeps it",
-            );
+            refuse(name, "is shorter than 32 characters", hint);
+        } else if !secret.is_empty() && is_sample(secret.reveal()) {
+            refuse(name, "is the secret of an example, which everybody knows", hint);
         }
     }
     if config.livekit.api_key.is_empty() != config.livekit.api_secret.is_empty() {
@@ -188,6 +188,8 @@ pub fn check(config: &Config) -> Vec<Problem> {
     }
     if !metrics.token.is_empty() && metrics.token.reveal().chars().count() < MIN_METRICS_TOKEN_LEN {
         refuse("metrics.token", "is shorter than 16 characters", "use `openssl rand -hex 16`");
+    } else if !metrics.token.is_empty() && is_sample(metrics.token.reveal()) {
+        refuse("metrics.token", "is the secret of an example", "use `openssl rand -hex 16`");
     }
     if config.auth.token_duration == 0 {
         refuse("auth.tokenDuration", "must be at least 1 hour", "the usual value is 24");

@@ -11,6 +11,7 @@ pub mod node;
 pub mod problem;
 pub mod prometheus;
 pub mod room_presets;
+pub mod secrecy;
 pub mod sections;
 pub mod setting;
 pub mod value;
@@ -51,8 +52,9 @@ pub fn load(
     };
     let name = file.map(|p| p.display().to_string());
     let sources = Sources { file: name.as_deref().zip(text.as_deref()), env, env_prefix: None, flags };
-    let loaded = load::read::<Config>(&sources)?;
-    let problems = check::check(&loaded.config);
+    let mut loaded = load::read::<Config>(&sources)?;
+    let mut problems = check::check(&loaded.config);
+    problems.extend(file.and_then(|path| secrecy::check_file(path, &mut loaded)));
     if problems.is_empty() { Ok(loaded) } else { Err(Problems(problems).into()) }
 }
 

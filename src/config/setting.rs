@@ -34,6 +34,11 @@ pub trait Scalar {
 
     /// The value as YAML on one line; empty when unset. Secrets are not revealed.
     fn show(&self) -> String;
+
+    /// The secrets in the value.
+    fn secrets(&self) -> Vec<&str> {
+        Vec::new()
+    }
 }
 
 /// One entry of a section.

@@ -51,6 +51,10 @@ impl Scalar for Secret {
     fn show(&self) -> String {
         if self.0.is_empty() { String::new() } else { format!("\"{REDACTED}\"") }
     }
+
+    fn secrets(&self) -> Vec<&str> {
+        if self.0.is_empty() { Vec::new() } else { vec![&self.0] }
+    }
 }
 
 impl Scalar for String {
@@ -265,6 +269,10 @@ impl Scalar for SecretMap {
     fn show(&self) -> String {
         let entries: Vec<String> = self.0.keys().map(|k| format!("{}: \"{REDACTED}\"", quote(k))).collect();
         format!("{{{}}}", entries.join(", "))
+    }
+
+    fn secrets(&self) -> Vec<&str> {
+        self.0.values().map(Secret::reveal).collect()
     }
 }
 

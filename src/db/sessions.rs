@@ -108,13 +108,17 @@ pub fn blocked(c: &mut Db, hash: &str) -> DbResult<Option<Blocked>> {
     Ok(query.select(Blocked::as_select()).first(c).optional()?)
 }
 
-/// Forgets sign-ins and tokens that ran out before `now`. Returns how many rows went.
+/// Forgets sign-ins and tokens that ran out before `now`, at most `limit` of each. Returns how many rows went.
 ///
 /// # Errors
 /// The database's.
-pub fn purge(c: &mut Db, now: Moment) -> DbResult<usize> {
-    let sessions = diesel::delete(sessions::table.filter(sessions::expires_at.lt(now))).execute(c)?;
-    let old = blocked_refresh_tokens::table.filter(blocked_refresh_tokens::expires_at.lt(now));
+pub fn purge(c: &mut Db, now: Moment, limit: i64) -> DbResult<usize> {
+    let over = sessions::table.filter(sessions::expires_at.lt(now)).limit(limit);
+    let over: Vec<String> = over.select(sessions::id).load(c)?;
+    let sessions = diesel::delete(sessions::table.filter(sessions::id.eq_any(&over))).execute(c)?;
+    let old = blocked_refresh_tokens::table.filter(blocked_refresh_tokens::expires_at.lt(now)).limit(limit);
+    let old: Vec<String> = old.select(blocked_refresh_tokens::id).load(c)?;
+    let old = blocked_refresh_tokens::table.filter(blocked_refresh_tokens::id.eq_any(&old));
     Ok(sessions + diesel::delete(old).execute(c)?)
 }
 
@@ -179,9 +183,9 @@ mod tests {
             };
             block(c, &gone).unwrap();
             assert_eq!(blocked(c, "zero").unwrap(), Some(gone));
-            assert_eq!(purge(c, Moment::from_secs(1501)).unwrap(), 1);
+            assert_eq!(purge(c, Moment::from_secs(1501), 9).unwrap(), 1);
             assert_eq!(blocked(c, "zero").unwrap(), None);
-            assert_eq!(purge(c, Moment::from_secs(2001)).unwrap(), 1);
+            assert_eq!(purge(c, Moment::from_secs(2001), 9).unwrap(), 1);
         });
     }
 }

@@ -18,14 +18,16 @@ pub struct SetupToken {
     pub created_at: Moment,
 }
 
-/// Puts the token in the place of any earlier one.
+/// Puts the token in the place of any earlier one. True when the earlier one was still valid.
 ///
 /// # Errors
 /// The database's.
-pub fn replace(c: &mut Db, token: &SetupToken) -> DbResult<()> {
+pub fn replace(c: &mut Db, token: &SetupToken, now: Moment) -> DbResult<bool> {
+    let valid = setup_tokens::table.filter(setup_tokens::expires_at.gt(now));
+    let replaced = diesel::select(diesel::dsl::exists(valid)).get_result(c)?;
     diesel::delete(setup_tokens::table).execute(c)?;
     diesel::insert_into(setup_tokens::table).values(token).execute(c)?;
-    Ok(())
+    Ok(replaced)
 }
 
 /// True when the token is the one that was handed out and has not run out.
@@ -76,9 +78,9 @@ mod tests {
     #[test]
     fn only_the_newest_token_works_and_only_once() {
         with_db(|c| {
-            replace(c, &token("one")).unwrap();
-            replace(c, &token("two")).unwrap();
             let now = Moment::from_secs(50);
+            assert!(!replace(c, &token("one"), now).unwrap());
+            assert!(replace(c, &token("two"), now).unwrap());
             assert!(!consume(c, "one", now).unwrap());
             assert!(!is_valid(c, "two", Moment::from_secs(100)).unwrap());
             assert!(is_valid(c, "two", now).unwrap());

@@ -39,6 +39,13 @@ pub(super) fn open_reader(path: &Path) -> ConnectionResult<Db> {
     open(path, READER).map(Db::Sqlite)
 }
 
+/// A connection that only looks: nothing is set up in the file.
+pub(super) fn open_bare(path: &Path) -> ConnectionResult<SqliteConnection> {
+    let mut connection = SqliteConnection::establish(text(path)?)?;
+    connection.batch_execute(COMMON).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(connection)
+}
+
 /// A connection for migrations.
 pub(super) fn open_plain(path: &Path) -> ConnectionResult<SqliteConnection> {
     open(path, WRITER)
@@ -56,11 +63,12 @@ fn use_wal(connection: &mut SqliteConnection) -> QueryResult<()> {
     result
 }
 
+fn text(path: &Path) -> ConnectionResult<&str> {
+    path.to_str().ok_or_else(|| ConnectionError::BadConnection("database path is not UTF-8".into()))
+}
+
 fn open(path: &Path, role: &str) -> ConnectionResult<SqliteConnection> {
-    let path =
-        path.to_str().ok_or_else(|| ConnectionError::BadConnection("database path is not UTF-8".into()))?;
-    let mut connection = SqliteConnection::establish(path)?;
-    connection.batch_execute(COMMON).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    let mut connection = open_bare(path)?;
     use_wal(&mut connection).map_err(ConnectionError::CouldntSetupConfiguration)?;
     connection.batch_execute(role).map_err(ConnectionError::CouldntSetupConfiguration)?;
     lower_utils::register_impl(&mut connection, |text: String| text.to_lowercase())

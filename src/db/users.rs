@@ -1,8 +1,14 @@
 //! Accounts.
 
-use diesel::prelude::*;
+use diesel::{
+    dsl::{exists, not},
+    prelude::*,
+};
 
-use crate::db::{Db, DbResult, Json, Moment, schema::users};
+use crate::db::{
+    Db, DbResult, Json, Moment,
+    schema::{room_participants, sessions, users},
+};
 
 /// A row of `users`.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable)]
@@ -118,6 +124,27 @@ pub fn anyone_with_access(c: &mut Db, level: &str) -> DbResult<bool> {
     Ok(diesel::select(diesel::dsl::exists(query)).get_result(c)?)
 }
 
+/// Forgets guests whose row did not change since `before`, who have no sign-in left and are in no room, at most `limit` of
+/// them. One who was banned from a room stays known. Returns how many went.
+///
+/// # Errors
+/// The database's.
+pub fn purge_guests(c: &mut Db, before: Moment, limit: i64) -> DbResult<usize> {
+    let signed_in = sessions::table.filter(sessions::user_id.eq(users::id));
+    let needed = room_participants::table
+        .filter(room_participants::user_id.eq(users::id))
+        .filter(room_participants::is_active.or(room_participants::is_banned));
+    let gone: Vec<String> = users::table
+        .filter(users::provider.eq("guest"))
+        .filter(users::updated_at.lt(before))
+        .filter(not(exists(signed_in)))
+        .filter(not(exists(needed)))
+        .limit(limit)
+        .select(users::id)
+        .load(c)?;
+    Ok(diesel::delete(users::table.filter(users::id.eq_any(&gone))).execute(c)?)
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -185,6 +212,46 @@ pub(crate) mod tests {
             assert!(set_password(c, "a", "", "new", Some(later), later).unwrap());
             let user = by_id(c, "a").unwrap().unwrap();
             assert_eq!((user.password.as_str(), user.password_changed_at), ("new", Some(later)));
+        });
+    }
+
+    #[test]
+    fn guests_are_forgotten_when_nothing_needs_them() {
+        use crate::db::{participants, rooms, sessions};
+        with_db(|c| {
+            let old = Moment::from_secs(1000);
+            let guest = |id: &str| User { provider: "guest".into(), updated_at: old, ..sample(id) };
+            insert(c, &User { updated_at: old, ..sample("host") }).unwrap();
+            rooms::insert(c, &rooms::tests::sample("r", "den", "host")).unwrap();
+            for id in ["gone1", "gone2", "gone3", "signed-in", "inside", "banned", "was-inside"] {
+                insert(c, &guest(id)).unwrap();
+            }
+            insert(c, &User { updated_at: Moment::from_secs(2001), ..guest("fresh") }).unwrap();
+            let session = sessions::Session {
+                id: "s".into(),
+                user_id: "signed-in".into(),
+                token_hash: "h".into(),
+                created_at: old,
+                rotated_at: old,
+                expires_at: Moment::from_secs(9000),
+            };
+            sessions::insert(c, &session).unwrap();
+            let row = |id: &str| participants::tests::sample(id, "r", id);
+            participants::let_in(c, &row("inside")).unwrap();
+            participants::connected(c, "r", "inside", "PA_1", old).unwrap();
+            participants::let_in(c, &participants::Participant { is_banned: true, ..row("banned") }).unwrap();
+            participants::let_in(c, &row("was-inside")).unwrap();
+            let before = Moment::from_secs(2000);
+            assert_eq!(purge_guests(c, before, 3).unwrap(), 3, "a batch");
+            assert_eq!(purge_guests(c, before, 3).unwrap(), 1);
+            assert_eq!(purge_guests(c, before, 3).unwrap(), 0);
+            for (id, there) in
+                [("signed-in", true), ("inside", true), ("banned", true), ("was-inside", false)]
+            {
+                assert_eq!(by_id(c, id).unwrap().is_some(), there, "{id}");
+            }
+            assert!(by_id(c, "host").unwrap().is_some() && by_id(c, "fresh").unwrap().is_some());
+            assert_eq!(by_id(c, "gone1").unwrap(), None);
         });
     }
 

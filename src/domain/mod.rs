@@ -9,6 +9,7 @@ pub mod housekeeping;
 pub mod live;
 pub mod names;
 mod platform;
+pub mod purge;
 pub mod revocations;
 pub mod rooms;
 pub mod settings;

@@ -7,7 +7,7 @@ use bedrud_media::Restrictions;
 use crate::{
     auth::{entropy::Entropy, password::Passwords},
     db::{Moment, Store},
-    domain::settings::Settings,
+    domain::{accounts::Throttle, settings::Settings},
 };
 
 /// The current time as the server tells it.
@@ -59,6 +59,8 @@ pub struct Platform {
     pub entropy: Entropy,
     /// Password hashing.
     pub passwords: Passwords,
+    /// Failed sign-ins per account.
+    pub throttle: Throttle,
     /// The media server.
     pub media: Arc<dyn MediaControl>,
 }

@@ -67,6 +67,8 @@ pub struct CookieSettings {
     pub secure: bool,
     /// `Domain`; `None` keeps cookies to the very host that set them, which is the safe choice.
     pub domain: Option<String>,
+    /// Origins of other sites whose pages may use the cookies (`cors.allowedOrigins` with `allowCredentials`).
+    pub foreign_origins: Vec<String>,
 }
 
 /// Who may come in.

@@ -35,12 +35,21 @@ impl From<AccountError> for SetupError {
     }
 }
 
+/// A token for the link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewToken {
+    /// The token itself, a secret.
+    pub text: String,
+    /// A link that was handed out before is void now, though its time was not over.
+    pub replaced: bool,
+}
+
 /// A new setup token when no administrator exists; it replaces any earlier one. The web app takes it at
 /// `/setup?token=<token>`. To be called at the start of the server.
 ///
 /// # Errors
 /// The database's.
-pub async fn new_token(platform: &Platform) -> DbResult<Option<String>> {
+pub async fn new_token(platform: &Platform) -> DbResult<Option<NewToken>> {
     let now = platform.now();
     let token = platform.entropy.token();
     let row = SetupToken {
@@ -56,8 +65,8 @@ pub async fn new_token(platform: &Platform) -> DbResult<Option<String>> {
                 setup::clear(c)?;
                 return Ok(None);
             }
-            setup::replace(c, &row)?;
-            Ok(Some(token))
+            let replaced = setup::replace(c, &row, now)?;
+            Ok(Some(NewToken { text: token, replaced }))
         })
         .await
 }
@@ -91,11 +100,12 @@ pub async fn create_admin(
             () => Ok(()),
         })
         .await?;
+    let client = form.client.clone();
     let Prepared { mut user, session } =
         prepare(platform, form, &[access::SUPERADMIN, access::USER], now).await?;
     // Who can read the server's output owns it: the address needs no further proof.
     user.email_verified_at = Some(now);
-    platform
+    let signed_in = platform
         .store
         .write(move |c| {
             if users::anyone_with_access(c, access::SUPERADMIN)? {
@@ -111,5 +121,7 @@ pub async fn create_admin(
             session.insert(c, &user.id)?;
             Ok(session.signed_in(user))
         })
-        .await
+        .await?;
+    platform.throttle.opened(&signed_in.user.email, &client, now);
+    Ok(signed_in)
 }

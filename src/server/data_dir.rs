@@ -1,5 +1,6 @@
 //! The data folder: one process at a time, files written whole or not at all.
 
+use crate::config::secrecy::close_to_others;
 use anyhow::{Context as _, bail};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write as _};
@@ -36,7 +37,10 @@ impl DataDir {
             .open(&lock_path)
             .with_context(|| format!("cannot write to the data folder {}", path.display()))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path, _lock: lock }),
+            Ok(()) => {
+                close_private(&path)?;
+                Ok(Self { path, _lock: lock })
+            }
             Err(TryLockError::WouldBlock) => bail!(
                 "another bedrud process is using the data folder {} (stop it, or choose another folder with BEDRUD_DATA)",
                 path.display()
@@ -52,6 +56,25 @@ impl DataDir {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// What must not be open to others: a backup that was copied back often is.
+const PRIVATE: [&str; 8] = [
+    "secrets.json",
+    "bedrud.db",
+    "bedrud.db-wal",
+    "bedrud.db-shm",
+    "livekit.db",
+    "livekit.db-wal",
+    "livekit.db-shm",
+    "tls/key.pem",
+];
+
+fn close_private(path: &Path) -> anyhow::Result<()> {
+    for name in PRIVATE {
+        close_to_others(&path.join(name))?;
+    }
+    Ok(())
 }
 
 /// Writes a private file (0600) so that a crash leaves the old content or the new, never a part.
@@ -105,6 +128,22 @@ mod tests {
         let path = first.path().to_path_buf();
         drop(first);
         DataDir::open(&path).unwrap();
+    }
+
+    #[test]
+    fn files_that_are_open_to_others_are_closed_at_the_start() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("tls")).unwrap();
+        for name in PRIVATE {
+            let path = dir.path().join(name);
+            fs::write(&path, "x").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        DataDir::open(dir.path()).unwrap();
+        for name in PRIVATE {
+            let mode = fs::metadata(dir.path().join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o640, "{name}");
+        }
     }
 
     #[test]

@@ -22,6 +22,9 @@ use tower::ServiceExt as _;
 
 /// Header with the id under which a request is logged.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Browsers that once had a valid certificate of this host come by https from then on. Half a year, renewed by each answer;
+/// they heed it only where they accepted the certificate without asking.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=15552000");
 /// Header lines of one request.
 const MAX_HEADERS: usize = 100;
 
@@ -152,6 +155,9 @@ async fn answer(
             None => (StatusCode::REQUEST_TIMEOUT, "the request took too long").into_response(),
         }
     };
+    if scheme == Scheme::Https {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+    }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }

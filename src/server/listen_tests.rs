@@ -132,7 +132,7 @@ async fn tls_and_plain_http_share_the_port() {
     let mut config = Config::default();
     config.server.enable_tls = true;
     let files = tls::files(&config, dir.path(), crate::server::health::unix_seconds()).unwrap();
-    let acceptor = TlsAcceptor::from(tls::server_config(files.clone()).unwrap());
+    let acceptor = TlsAcceptor::from(tls::server_config(files.clone()).unwrap().0);
     let f = start(|p| {
         p.tls = Some(acceptor);
         p.sniff_timeout = Duration::from_secs(60);
@@ -155,6 +155,8 @@ async fn tls_and_plain_http_share_the_port() {
     stream.write_all(b"GET /who HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await.unwrap();
     let answer = read_all(&mut stream).await;
     assert!(answer.ends_with("127.0.0.1 true"), "{answer}");
+    assert!(answer.contains("strict-transport-security: max-age="), "{answer}");
+    assert!(!plain.contains("strict-transport-security"), "only https may promise https");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use super::announce::Announce;
 use crate::auth::entropy::LEGIBLE;
 use crate::auth::media_token::ApiKeys;
 use crate::config::media::{self, MediaConfig, MediaLimits};
+use crate::config::secrecy::{is_open_to_all, is_sample};
 use crate::config::{Config, read_file};
 use crate::livekit::HttpLimits;
 use anyhow::bail;
@@ -219,29 +220,35 @@ pub fn addresses(list: &[String]) -> Vec<IpAddr> {
 /// The API keys of LiveKit's configuration, from `keys` and `key_file`.
 ///
 /// # Errors
-/// No key at all, or a key file that cannot be read or that everybody can read.
+/// No key at all, secrets of examples outside of development, or a key file that cannot be read or that everybody can read.
 pub fn keys(settings: &MediaConfig) -> anyhow::Result<ApiKeys> {
     let mut keys = ApiKeys::new();
     let mut add = |map: &crate::config::value::SecretMap| {
         for (key, secret) in &map.0 {
+            if is_sample(secret.reveal()) && !settings.development {
+                bail!(
+                    "the secret of API key {key:?} is one of an example, which everybody knows (make a pair with \
+                     `bedrud livekit generate-keys`; only --dev takes such secrets)"
+                );
+            }
             if secret.reveal().len() < crate::config::check::MIN_SECRET_LEN && !settings.development {
                 tracing::warn!(key, "the secret of this API key is shorter than 32 characters");
             }
             keys.insert(key.as_str(), secret.reveal());
         }
+        anyhow::Ok(())
     };
-    add(&settings.keys);
+    add(&settings.keys)?;
     let path = &settings.key_file;
     if !path.as_os_str().is_empty() {
         use crate::config::setting::Scalar as _;
-        use std::os::unix::fs::PermissionsExt as _;
         let text = read_file(path)?;
-        if std::fs::metadata(path)?.permissions().mode() & 0o007 != 0 {
+        if is_open_to_all(path)? {
             bail!("{} can be read by everybody (chmod o= {})", path.display(), path.display());
         }
         let mut map = crate::config::value::SecretMap::default();
         map.set_text(&text).map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
-        add(&map);
+        add(&map)?;
     }
     if keys.is_empty() {
         bail!(

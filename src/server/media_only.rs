@@ -2,8 +2,9 @@
 
 use super::edge::{Edge, Farewell};
 use super::media::Place;
+use super::signals::{self, Reread};
 use super::webhooks::{self, Outbox};
-use super::{files, health, listen, media, metrics, router};
+use super::{cores, files, health, journal, listen, media, metrics, router, urls};
 use crate::auth::media_token::ApiKeys;
 use crate::config::Server;
 use crate::config::media::{Http, MediaConfig};
@@ -56,7 +57,8 @@ impl Ports {
     }
 }
 
-/// Runs until a signal. `ready` is told the addresses that are listened on. Without webhooks nothing is written; with
+/// Runs until a signal. `ready` is told the addresses that are listened on and where browsers find them; `reread` is asked
+/// at SIGHUP. Without webhooks nothing is written; with
 /// them their outbox is in the folder `data`.
 ///
 /// # Errors
@@ -64,8 +66,11 @@ impl Ports {
 pub async fn run(
     mut settings: MediaConfig,
     data: &Path,
-    ready: impl FnOnce(&[SocketAddr]),
+    reread: Reread,
+    ready: impl FnOnce(&[SocketAddr], &[String]),
 ) -> anyhow::Result<()> {
+    signals::catch()?.reload_with(reread, None);
+    cores::forbid();
     let keys = keys(&mut settings)?;
     files::raise_limit();
     let edge = Edge::new(&listener(&settings.http))?;
@@ -135,7 +140,12 @@ pub async fn run(
         addresses.push(listener.local_addr()?);
         edge.serve(listener, Router::new(), Some(sfu.clone()), None)?;
     }
-    ready(&addresses);
+    tokio::spawn(journal::follow(sfu.events()));
+    let urls = match addresses.first() {
+        Some(address) => urls::of("http", *address, sfu.local_candidates().0),
+        None => Vec::new(),
+    };
+    ready(&addresses, &urls);
     let ended = edge.run_until_signal(sfu, farewell(&settings)).await;
     if let Some((hooks, outbox)) = hooks {
         hooks.stop(webhooks::GRACE).await;

@@ -4,8 +4,10 @@ use super::data_dir::DataDir;
 use super::edge::Edge;
 use super::health::{Probe, unix_seconds};
 use super::media::Place;
+use super::signals::{self, Reread};
 use super::{
-    clock, files, health, http, listen, media, metrics, presence, router, secrets, settings, tls, webhooks,
+    clock, cores, files, health, http, journal, listen, media, metrics, presence, router, secrets, settings,
+    tls, webhooks,
 };
 use crate::api::{self, AppParts, AppState, Entropy, MediaControl};
 use crate::auth::media_token::ApiKeys;
@@ -47,13 +49,17 @@ pub struct Started {
     pub data_dir: PathBuf,
     /// The certificate is our own.
     pub self_signed: bool,
+    /// The setup link of an earlier start is void now.
+    pub setup_replaced: bool,
 }
 
-/// Runs until a signal. `ready` is called when requests are served.
+/// Runs until a signal. `ready` is called when requests are served, `reread` at SIGHUP.
 ///
 /// # Errors
 /// What cannot be started; the message says what to do.
-pub async fn run(mut config: Config, ready: impl FnOnce(&Started)) -> anyhow::Result<()> {
+pub async fn run(mut config: Config, reread: Reread, ready: impl FnOnce(&Started)) -> anyhow::Result<()> {
+    let hangups = signals::catch()?;
+    cores::forbid();
     files::raise_limit();
     let data = DataDir::open(&config.server.data_dir)?;
     data.path().clone_into(&mut config.server.data_dir);
@@ -62,10 +68,14 @@ pub async fn run(mut config: Config, ready: impl FnOnce(&Started)) -> anyhow::Re
         true => Some(tls::files(&config, data.path(), unix_seconds())?),
         false => None,
     };
-    let acceptor = match &certificate {
-        Some(files) => Some(TlsAcceptor::from(tls::server_config(files.clone())?)),
-        None => None,
+    let (acceptor, certificates) = match &certificate {
+        Some(files) => {
+            let (config, certificates) = tls::server_config(files.clone())?;
+            (Some(TlsAcceptor::from(config)), Some(certificates))
+        }
+        None => (None, None),
     };
+    hangups.reload_with(reread, certificates);
     let media_settings = media::of_platform(&config)?;
 
     // The port first: it is what fails most, and nothing has been touched yet.
@@ -87,6 +97,7 @@ pub async fn run(mut config: Config, ready: impl FnOnce(&Started)) -> anyhow::Re
     let (stop_presence, stopped) = oneshot::channel();
     let presence = presence::follow(Arc::clone(app.platform()), sfu.clone(), sfu.events(), stopped);
     let presence = tokio::spawn(presence);
+    tokio::spawn(journal::follow(sfu.events()));
     let hooks = match webhooks::of_platform(&config, &media_settings)? {
         Some(settings) => Some(webhooks::start(settings, app.platform().store.clone(), &sfu).await?),
         None => None,
@@ -125,9 +136,11 @@ pub async fn run(mut config: Config, ready: impl FnOnce(&Started)) -> anyhow::Re
     edge.serve(listener, routes, Some(sfu.clone()), acceptor)?;
 
     let urls = settings::urls(&config, address, &sfu);
-    let setup_link = token.zip(urls.first()).map(|(token, url)| format!("{url}/setup?token={token}"));
+    let setup_replaced = token.as_ref().is_some_and(|token| token.replaced);
+    let setup_link = token.zip(urls.first()).map(|(token, url)| format!("{url}/setup?token={}", token.text));
     let self_signed = certificate.is_some_and(|files| files.self_signed);
-    ready(&Started { address, urls, setup_link, data_dir: data.path().to_path_buf(), self_signed });
+    let data_dir = data.path().to_path_buf();
+    ready(&Started { address, urls, setup_link, data_dir, self_signed, setup_replaced });
 
     let ended = edge.run_until_signal(sfu, None).await;
     housekeeper.abort();

@@ -1,5 +1,6 @@
 //! From the configuration to what the floors below want to know.
 
+use super::urls;
 use crate::api::settings::{RateLimit, Settings};
 use crate::config::{Config, DatabaseType};
 use crate::db::{DatabaseConfig, PostgresConfig, SslMode};
@@ -31,6 +32,9 @@ pub fn of(config: &Config) -> Settings {
     out.auth.frontend_url = text(config.auth.frontend_url.trim_end_matches('/'));
     out.cookies.secure = config.secure_cookies();
     out.cookies.domain = text(&config.server.domain);
+    if config.cors.allow_credentials {
+        out.cookies.foreign_origins = config.allowed_origins().unwrap_or_default().to_vec();
+    }
     out.livekit.host = text(&config.livekit.host);
     let limit = |max: u32, secs: u32| RateLimit { max, window: Duration::from_secs(secs.max(1).into()) };
     let rates = &config.rate_limit;
@@ -122,10 +126,7 @@ pub fn urls(config: &Config, bound: SocketAddr, sfu: &Sfu) -> Vec<String> {
         return vec![frontend.to_owned()];
     }
     let scheme = if config.tls() { "https" } else { "http" };
-    let url = |host: &str| match (scheme, bound.port()) {
-        ("https", 443) | ("http", 80) => format!("{scheme}://{host}"),
-        (_, port) => format!("{scheme}://{host}:{port}"),
-    };
+    let url = |host: &str| urls::url(scheme, host, bound.port());
     if !config.server.domain.is_empty() {
         // A reverse proxy ends TLS on the usual port.
         return vec![match config.server.behind_proxy {
@@ -133,18 +134,7 @@ pub fn urls(config: &Config, bound: SocketAddr, sfu: &Sfu) -> Vec<String> {
             false => url(&config.server.domain),
         }];
     }
-    let address = |ip: std::net::IpAddr| if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
-    if !bound.ip().is_unspecified() {
-        return vec![url(&address(bound.ip()))];
-    }
-    let mut urls = vec![url("localhost")];
-    for candidate in sfu.local_candidates().0 {
-        let text = url(&address(candidate.ip()));
-        if !candidate.ip().is_loopback() && !urls.contains(&text) {
-            urls.push(text);
-        }
-    }
-    urls
+    urls::of(scheme, bound, sfu.local_candidates().0)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Certificates for the main port: given as files, or self-signed and kept in the data folder.
 
 use super::data_dir::{read_optional, write_private};
+use crate::config::secrecy::is_open_to_all;
 use crate::config::{CertAlgorithm, Config};
 use anyhow::{Context as _, bail};
 use rustls::ServerConfig;
@@ -10,7 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Days a self-signed certificate is valid. Apple's systems refuse longer ones even when trusted by hand.
@@ -133,6 +134,9 @@ fn read_pair(files: &CertificateFiles) -> anyhow::Result<CertifiedKey> {
         .with_context(|| format!("cannot read the private key {} (server.keyFile)", files.key.display()))?;
     let key = aws_lc_rs::sign::any_supported_type(&key)
         .with_context(|| format!("{} holds a kind of key that TLS cannot use", files.key.display()))?;
+    if is_open_to_all(&files.key).unwrap_or(false) {
+        bail!("{0} is open to everybody on this machine (server.keyFile; chmod o= {0})", files.key.display());
+    }
     let pair = CertifiedKey::new(chain, key);
     pair.keys_match()
         .with_context(|| format!("{} is not the key of {}", files.key.display(), files.cert.display()))?;
@@ -143,16 +147,17 @@ fn read_pair(files: &CertificateFiles) -> anyhow::Result<CertifiedKey> {
 ///
 /// # Errors
 /// As [`read_pair`].
-pub fn server_config(files: CertificateFiles) -> anyhow::Result<Arc<ServerConfig>> {
+pub fn server_config(files: CertificateFiles) -> anyhow::Result<(Arc<ServerConfig>, Arc<Certificates>)> {
     let pair = Arc::new(read_pair(&files)?);
     let modified = modified(&files);
     let state = Mutex::new(Current { pair, modified, looked: now() });
+    let certificates = Arc::new(Certificates { files, state });
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_cert_resolver(Arc::new(Reloading { files, state }));
+        .with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok((Arc::new(config), certificates))
 }
 
 #[derive(Debug)]
@@ -162,13 +167,28 @@ struct Current {
     looked: Instant,
 }
 
+/// The certificate in use.
 #[derive(Debug)]
-struct Reloading {
+pub struct Certificates {
     files: CertificateFiles,
     state: Mutex<Current>,
 }
 
-impl ResolvesServerCert for Reloading {
+impl Certificates {
+    /// Reads the files again, changed or not.
+    ///
+    /// # Errors
+    /// As at the start; the old pair stays in use then.
+    pub fn reload(&self) -> anyhow::Result<()> {
+        let modified = modified(&self.files);
+        let pair = Arc::new(read_pair(&self.files)?);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.pair, state.modified, state.looked) = (pair, modified, now());
+        Ok(())
+    }
+}
+
+impl ResolvesServerCert for Certificates {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let mut state = self.state.lock().ok()?;
         if now().duration_since(state.looked) >= RELOAD_INTERVAL {
@@ -203,6 +223,7 @@ fn now() -> Instant {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
     const NOW: i64 = 1_800_000_000;
 
@@ -236,6 +257,11 @@ mod tests {
         let error = format!("{:#}", server_config(files.clone()).unwrap_err());
         assert!(error.contains("other.pem") && error.contains("server.keyFile"), "{error}");
         std::fs::write(&files.key, other.serialize_pem()).unwrap();
+        let rights = |mode| std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&files.key, rights(0o644)).unwrap();
+        let error = format!("{:#}", server_config(files.clone()).unwrap_err());
+        assert!(error.contains("chmod o= ") && error.contains("server.keyFile"), "{error}");
+        std::fs::set_permissions(&files.key, rights(0o600)).unwrap();
         let error = format!("{:#}", server_config(files).unwrap_err());
         assert!(error.contains("is not the key of"), "{error}");
     }

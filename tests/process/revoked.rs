@@ -1,7 +1,7 @@
 //! Who was removed stays out, whatever happens to the server.
 
 use crate::server::Server;
-use crate::signalling::signer;
+use crate::signalling::{Client, signer};
 use bedrud::auth::media_token::VideoGrant;
 use futures_util::StreamExt as _;
 use tokio_tungstenite::tungstenite::Message;
@@ -50,4 +50,26 @@ async fn a_removed_participant_stays_out_after_the_server_was_killed() {
     }
     let renewed = join(&server, &access);
     assert_eq!(validate(&renewed), (200, "success".to_owned()), "let in anew by the platform");
+}
+
+#[tokio::test]
+async fn a_refresh_token_used_twice_ends_the_call_of_its_session() {
+    let dir = tempfile::tempdir().unwrap();
+    let (server, _) = Server::run(dir.path(), &[]);
+    server.account();
+    let form = r#"{"email":"ada@example.org","password":"correct horse battery"}"#;
+    let login = server.post("/api/auth/login", "", form);
+    let access = login["tokens"]["accessToken"].as_str().unwrap();
+    server.post("/api/room/create", access, r#"{"name":"den-of-ada","isPublic":true}"#);
+    let joined = server.post("/api/room/join", access, r#"{"roomName":"den-of-ada"}"#);
+    let media = joined["token"].as_str().unwrap();
+    let mut client = Client::enter(&server, &format!("/rtc?protocol=16&access_token={media}")).await;
+    let json = [("content-type", "application/json")];
+    let body = serde_json::json!({ "refresh_token": login["refresh_token"] }).to_string();
+    let refresh = || server.request("POST", "/api/auth/refresh", &json, &body).0;
+    assert_eq!((refresh(), refresh()), (200, 401));
+    // The socket ends by itself; the test's own time limit stands for a call that goes on.
+    let ended = async { while client.socket.next().await.is_some_and(|message| message.is_ok()) {} };
+    tokio::time::timeout(std::time::Duration::from_secs(60), ended).await.expect("the call ends");
+    assert_eq!(server.get(&format!("/rtc/validate?access_token={media}")).0, 401);
 }

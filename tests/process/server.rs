@@ -106,6 +106,11 @@ impl Server {
         Self::spawned(command.stderr(std::fs::File::create(log).unwrap()), port)
     }
 
+    /// With its standard error in a pipe.
+    pub(crate) fn spawn_piped(command: &mut Command, port: u16) -> Self {
+        Self::spawned(command.stderr(Stdio::piped()), port)
+    }
+
     fn spawned(command: &mut Command, port: u16) -> Self {
         let mut child = command.spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
@@ -170,6 +175,21 @@ impl Server {
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
         let (status, _, body) = self.request("GET", path, &[], "");
         (status, body)
+    }
+
+    /// A file of the process in `/proc`.
+    pub(crate) fn proc(&self, name: &str) -> String {
+        std::fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).unwrap()
+    }
+
+    /// True while the process lives.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Its standard error, once, when it was piped.
+    pub(crate) fn stderr(&mut self) -> Option<std::process::ChildStderr> {
+        self.child.stderr.take()
     }
 
     /// Sends a signal.

@@ -1,5 +1,7 @@
 //! `/api/auth`: accounts and sessions.
 
+#[cfg(test)]
+mod attack_tests;
 mod model;
 mod profile;
 mod public_settings;

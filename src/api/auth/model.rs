@@ -89,7 +89,7 @@ pub(in crate::api) struct LoginBody {
 
 impl From<SignedIn> for LoginBody {
     fn from(signed_in: SignedIn) -> Self {
-        let SignedIn { user, access_token, refresh_token } = signed_in;
+        let SignedIn { user, access_token, refresh_token, .. } = signed_in;
         Self {
             user: user.into(),
             tokens: TokensBody { access_token: access_token.clone(), refresh_token: refresh_token.clone() },

@@ -12,11 +12,13 @@ use crate::{
         error::{ApiError, ApiResult},
         extract::Input,
         principal::{Reader, Writer},
+        visitor::Visitor,
     },
     domain::{
         accounts::{self, PasswordChangeError, PreferencesError},
         email,
     },
+    observe::journal,
 };
 
 pub(super) async fn me(Reader(principal): Reader) -> Json<UserBody> {
@@ -43,10 +45,16 @@ pub(super) async fn change(
 pub(super) async fn change_password(
     State(state): State<AppState>,
     Writer(principal): Writer,
+    visitor: Visitor,
     input: Input<PasswordInput>,
 ) -> ApiResult<Json<MessageBody>> {
     let PasswordInput { current, new } = input.or_bad_request("Invalid input")?;
-    accounts::change_password(&state, &principal.user, current, new).await?;
+    let changed = accounts::change_password(&state, &principal.user, current, new).await;
+    if let Err(PasswordChangeError::Incorrect | PasswordChangeError::Throttled(_)) = &changed {
+        journal::sign_in_failed(visitor.address(), "password-change", Some(&principal.user.id));
+    }
+    changed?;
+    journal::password_changed(visitor.address(), &principal.user.id);
     Ok(Json(MessageBody { message: "Password updated successfully" }))
 }
 
@@ -72,6 +80,7 @@ impl From<PasswordChangeError> for ApiError {
     fn from(error: PasswordChangeError) -> Self {
         match error {
             PasswordChangeError::Account(error) => error.into(),
+            PasswordChangeError::Throttled(wait) => Self::too_many(error.to_string(), wait.0),
             other => Self::bad_request(other.to_string()),
         }
     }

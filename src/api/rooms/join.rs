@@ -20,8 +20,10 @@ use crate::{
                 RoomNameInput, TokenBody,
             },
         },
+        visitor::Visitor,
     },
     domain::rooms::{self, JoinError, Joined, PresenceError, Refusal},
+    observe::journal,
 };
 
 const INVALID: &str = "Invalid request body";
@@ -29,6 +31,7 @@ const INVALID: &str = "Invalid request body";
 pub(super) async fn join(
     State(state): State<AppState>,
     Writer(principal): Writer,
+    visitor: Visitor,
     headers: HeaderMap,
     uri: Uri,
     client: Option<Extension<ClientAddr>>,
@@ -37,6 +40,7 @@ pub(super) async fn join(
     let RoomNameInput { room_name } = input.or_bad_request(INVALID)?;
     Ok(match rooms::join(&state, &principal.user, &principal.session, &room_name).await? {
         Joined::In { room, token } => {
+            journal::admitted(visitor.address(), "account", &principal.user.id, &room.id);
             let host = livekit_host(&state.settings, &headers, &uri, client.map(|Extension(client)| client));
             Json(JoinedBody::new(*room, token, host)).into_response()
         }
@@ -46,6 +50,7 @@ pub(super) async fn join(
 
 pub(super) async fn guest_join(
     State(state): State<AppState>,
+    visitor: Visitor,
     headers: HeaderMap,
     uri: Uri,
     client: Option<Extension<ClientAddr>>,
@@ -55,6 +60,7 @@ pub(super) async fn guest_join(
     let cookie = cookies::read(&headers, cookies::GUEST_ID);
     let joined = rooms::guest_join(&state, &room_name, &guest_name, cookie).await?;
     let host = livekit_host(&state.settings, &headers, &uri, client.map(|Extension(client)| client));
+    journal::admitted(visitor.address(), "guest", &joined.session.user.id, &joined.room.id);
     let mut answer = HeaderMap::new();
     if let Some(value) = &joined.new_cookie {
         cookies::guest_id(&mut answer, value, &state.settings);

@@ -18,8 +18,10 @@ use crate::{
             host::livekit_host,
             model::{ArchivedBody, ArchivedRoom, CreateInput, CreatedBody, RoomBody, UpdateInput},
         },
+        visitor::Visitor,
     },
     domain::rooms::{self, CreateError, ManageError},
+    observe::journal,
 };
 
 const INVALID: &str = "Invalid request body";
@@ -27,6 +29,7 @@ const INVALID: &str = "Invalid request body";
 pub(super) async fn create(
     State(state): State<AppState>,
     Writer(principal): Writer,
+    visitor: Visitor,
     headers: HeaderMap,
     uri: Uri,
     client: Option<Extension<ClientAddr>>,
@@ -35,6 +38,7 @@ pub(super) async fn create(
     principal.no_guest()?;
     let wish = input.or_bad_request(INVALID)?;
     let room = rooms::create(&state, &principal.user, wish.into()).await?;
+    journal::room_created(visitor.address(), &principal.user.id, &room.id, &room.name);
     let host = livekit_host(&state.settings, &headers, &uri, client.map(|Extension(client)| client));
     Ok(Json(CreatedBody::new(room, host)))
 }
@@ -85,10 +89,12 @@ pub(super) async fn reopen(
 pub(super) async fn end(
     State(state): State<AppState>,
     Writer(principal): Writer,
+    visitor: Visitor,
     Path(id): Path<String>,
 ) -> ApiResult<(StatusCode, Json<MessageBody>)> {
     principal.no_guest()?;
     rooms::end(state.platform(), &principal.user, &id).await?;
+    journal::room_ended(visitor.address(), &principal.user.id, &id);
     Ok((StatusCode::ACCEPTED, Json(MessageBody { message: "Room deletion queued" })))
 }
 

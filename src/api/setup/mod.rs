@@ -17,11 +17,13 @@ use crate::{
         error::{ApiError, ApiResult},
         extract::Input,
         rate_limit::{AUTH_TEXT, limited},
+        visitor::Visitor,
     },
     domain::{
         accounts::Registration,
         setup::{self, SetupError},
     },
+    observe::journal,
 };
 
 /// The routes.
@@ -49,10 +51,20 @@ async fn required(State(state): State<AppState>) -> ApiResult<Json<RequiredBody>
     Ok(Json(RequiredBody { required: setup::is_needed(&state).await? }))
 }
 
-async fn create(State(state): State<AppState>, input: Input<SetupInput>) -> ApiResult<Response> {
+async fn create(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    input: Input<SetupInput>,
+) -> ApiResult<Response> {
     let SetupInput { token, email, name, password } = input.or_bad_request("Invalid input")?;
-    let form = Registration { email, password, name, invite_token: String::new() };
-    Ok(signed_in(&state, setup::create_admin(&state, token.trim(), form).await?))
+    let form = Registration { email, password, name, invite_token: String::new(), client: visitor.0.clone() };
+    let session = setup::create_admin(&state, token.trim(), form).await.inspect_err(|error| {
+        if *error == SetupError::InvalidToken {
+            journal::sign_in_failed(visitor.address(), "setup-link", None);
+        }
+    })?;
+    journal::signed_in(visitor.address(), &session.user.id, "setup");
+    Ok(signed_in(&state, session))
 }
 
 impl From<SetupError> for ApiError {

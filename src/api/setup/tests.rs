@@ -18,14 +18,14 @@ async fn the_link_makes_one_administrator() {
     let app = App::new().await;
     assert_eq!(app.get("/api/setup").send().await.ok(), json!({"required": true}));
     app.user("ann").await;
-    let token = setup::new_token(&app.state).await.unwrap().unwrap();
+    let token = setup::new_token(&app.state).await.unwrap().unwrap().text;
     app.post("/api/setup", &form("guess", "eve")).send().await.refused(403, "Invalid or expired setup link");
     app.post("/api/setup", &form("", "eve")).send().await.refused(403, "Invalid or expired setup link");
     let answer = app.post("/api/setup", &form(&token, "root")).send().await;
     let body = answer.ok();
     assert_eq!(body["user"]["accesses"], json!(["superadmin", "user"]));
     assert_eq!(body["user"]["isAdmin"], true);
-    assert_eq!(answer.cookies().len(), 2);
+    assert_eq!(answer.cookies().len(), 3);
     app.post("/api/setup", &form(&token, "eve")).send().await.refused(409, "Setup is already complete");
     assert_eq!(app.get("/api/setup").send().await.ok(), json!({"required": false}));
     assert_eq!(setup::new_token(&app.state).await.unwrap(), None);
@@ -34,7 +34,7 @@ async fn the_link_makes_one_administrator() {
 #[tokio::test]
 async fn a_rush_makes_one_administrator_too() {
     let app = App::new().await;
-    let token = setup::new_token(&app.state).await.unwrap().unwrap();
+    let token = setup::new_token(&app.state).await.unwrap().unwrap().text;
     let calls = (0..10).map(|n| {
         let body = form(&token, &format!("root{n}"));
         let app = &app;
@@ -47,7 +47,7 @@ async fn a_rush_makes_one_administrator_too() {
 #[tokio::test]
 async fn a_mistake_in_the_form_does_not_use_the_link_up() {
     let app = App::new().await;
-    let token = setup::new_token(&app.state).await.unwrap().unwrap();
+    let token = setup::new_token(&app.state).await.unwrap().unwrap().text;
     let mut body = form(&token, "root");
     body["password"] = "short".into();
     app.post("/api/setup", &body).send().await.refused(400, "Password must be at least 12 characters");
@@ -57,8 +57,8 @@ async fn a_mistake_in_the_form_does_not_use_the_link_up() {
 #[tokio::test]
 async fn a_link_runs_out_and_a_newer_one_replaces_it() {
     let app = App::new().await;
-    let old = setup::new_token(&app.state).await.unwrap().unwrap();
-    let new = setup::new_token(&app.state).await.unwrap().unwrap();
+    let old = setup::new_token(&app.state).await.unwrap().unwrap().text;
+    let new = setup::new_token(&app.state).await.unwrap().unwrap().text;
     app.post("/api/setup", &form(&old, "root")).send().await.refused(403, "Invalid or expired setup link");
     app.advance(Duration::from_secs(24 * 3600));
     app.post("/api/setup", &form(&new, "root")).send().await.refused(403, "Invalid or expired setup link");

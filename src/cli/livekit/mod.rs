@@ -8,9 +8,11 @@ mod verbose;
 
 use super::{Context, env, output};
 use crate::config::media::{self, MediaConfig};
+use crate::config::secrecy::{self, close_to_others, has_secrets_of_file};
 use crate::config::{Loaded, LogFormat, LogLevel, Logger};
 use crate::observe;
 use crate::server::media_only;
+use crate::server::signals::{Reapplied, Reread};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use std::fmt::Write as _;
@@ -18,7 +20,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Flags of the media server; `--config` is LiveKit's YAML here.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct LiveKitArgs {
     /// Development mode: key `devkey`, secret `secret`, loopback addresses.
     #[arg(long, global = true)]
@@ -58,7 +60,7 @@ pub struct LiveKitArgs {
 }
 
 /// Flags of livekit-server that mean nothing here, accepted so that existing commands start.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct Elsewhere {
     #[arg(long, global = true, hide = true, value_name = "HOST")]
     redis_host: Option<String>,
@@ -99,7 +101,7 @@ impl Elsewhere {
 }
 
 /// What can be asked instead of running the server. All read the same configuration and flags.
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum LiveKitCommand {
     /// Sign a token that lets somebody into a room.
     CreateJoinToken(token::TokenArgs),
@@ -143,7 +145,27 @@ pub(super) fn run(args: &LiveKitArgs, context: &Context) -> anyhow::Result<()> {
     let banner = banner(&settings);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let data = crate::cli::data_folder(args.data.as_deref());
-    runtime.block_on(media_only::run(settings, &data, |addresses| started(addresses, &banner, json)))
+    let reread = reread(settings.clone(), args.clone(), Context { config: context.config.clone(), json });
+    runtime.block_on(media_only::run(settings, &data, reread, |addresses, urls| {
+        started(addresses, urls, &banner, json);
+    }))
+}
+
+/// What SIGHUP does with the configuration: the log level applies, other changes wait.
+fn reread(mut running: MediaConfig, args: LiveKitArgs, context: Context) -> Reread {
+    Box::new(move || {
+        let (_, loaded) = load(&args, &context)?;
+        let (mut new, mut done) = (loaded.config, Reapplied::default());
+        let (before, after) = (logger(&running)?, logger(&new)?);
+        if before.level != after.level {
+            observe::set_level(after.level)?;
+            running.logging.level.clone_from(&new.logging.level);
+            running.log_level.clone_from(&new.log_level);
+            done.applied.push("logging.level".into());
+        }
+        done.waiting = secrecy::changed(&mut running, &mut new);
+        Ok(done)
+    })
 }
 
 /// The configuration and where it came from.
@@ -155,7 +177,14 @@ fn load(args: &LiveKitArgs, context: &Context) -> anyhow::Result<(String, Loaded
         (None, None) => (String::new(), None),
     };
     let file = text.as_deref().map(|text| (name.as_str(), text));
-    let loaded = media::read(file, &env, Some("LIVEKIT"), &flags(args))?;
+    let mut loaded = media::read(file, &env, Some("LIVEKIT"), &flags(args))?;
+    if let Some(path) = &context.config
+        && !loaded.config.development
+        && has_secrets_of_file(&mut loaded)
+    {
+        // Files of livekit-server are readable by all as often as not, so this one is put right where that is possible.
+        close_to_others(path)?;
+    }
     Ok((name, loaded))
 }
 
@@ -197,15 +226,18 @@ fn banner(settings: &MediaConfig) -> String {
     text
 }
 
-fn started(addresses: &[SocketAddr], banner: &str, json: bool) {
+fn started(addresses: &[SocketAddr], urls: &[String], banner: &str, json: bool) {
     if json {
         let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-        output::success("listening", Some(serde_json::json!({ "addresses": list })), true);
+        output::success("listening", Some(serde_json::json!({ "addresses": list, "urls": urls })), true);
         return;
     }
     let mut text = banner.to_owned();
     for address in addresses {
         let _ = write!(text, "\n  listening on {address}");
+    }
+    for url in urls {
+        let _ = write!(text, "\n  {url}");
     }
     output::plain(&text);
 }

@@ -12,7 +12,7 @@ use clap::Args;
 const TTL: std::ops::RangeInclusive<i64> = 60..=31_536_000;
 
 /// Who may do what, where, for how long.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct TokenArgs {
     /// Name of the room.
     #[arg(long, value_name = "ROOM")]

@@ -1,9 +1,14 @@
 //! The rules of the forms.
 
-use crate::domain::{email, names};
+use crate::{
+    auth::password::{PasswordError, Passwords},
+    domain::{email, names},
+};
 
-/// Shortest and longest password, in bytes.
-pub const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 12..=128;
+/// Shortest password, in characters.
+pub const MIN_PASSWORD_CHARS: usize = 12;
+/// Longest password, in bytes. It is looked at before anything is hashed.
+pub const MAX_PASSWORD_BYTES: usize = 1024;
 
 /// A rule that was broken. `Display` is the answer's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -17,12 +22,15 @@ pub enum FormError {
     /// Over 255 bytes.
     #[error("Name must be at most 255 characters")]
     NameTooLong,
-    /// Under 12 bytes.
+    /// Under 12 characters.
     #[error("Password must be at least 12 characters")]
     PasswordTooShort,
-    /// Over 128 bytes.
-    #[error("Password must be at most 128 characters")]
+    /// Over 1 KiB.
+    #[error("Password must be at most 1024 bytes")]
     PasswordTooLong,
+    /// Among the first that anybody would try.
+    #[error("This password is too easy to guess, please choose another one")]
+    PasswordCommon,
 }
 
 /// The canonical address.
@@ -44,14 +52,31 @@ pub(super) fn check_name(text: &str) -> Result<String, FormError> {
 ///
 /// # Errors
 /// Too short or too long.
-pub fn check_password(password: &str) -> Result<(), FormError> {
-    if password.len() < *PASSWORD_BYTES.start() {
-        Err(FormError::PasswordTooShort)
-    } else if password.len() > *PASSWORD_BYTES.end() {
+pub fn check_length(password: &str) -> Result<(), FormError> {
+    if password.len() > MAX_PASSWORD_BYTES {
         Err(FormError::PasswordTooLong)
+    } else if password.chars().count() < MIN_PASSWORD_CHARS {
+        Err(FormError::PasswordTooShort)
     } else {
         Ok(())
     }
+}
+
+/// All rules of a password: its length, and that nobody would guess it who knows `about` (address and name).
+///
+/// # Errors
+/// The outer result is a failure of ours, the inner one the rule that was broken.
+pub(crate) async fn check_password(
+    passwords: &Passwords,
+    password: &str,
+    about: &[&str],
+) -> Result<Result<(), FormError>, PasswordError> {
+    if let Err(error) = check_length(password) {
+        return Ok(Err(error));
+    }
+    let about = about.iter().map(|text| (*text).to_owned()).collect();
+    let guessable = passwords.is_guessable(password.to_owned(), about).await?;
+    Ok(if guessable { Err(FormError::PasswordCommon) } else { Ok(()) })
 }
 
 #[cfg(test)]
@@ -59,13 +84,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_are_bytes_after_sanitising() {
+    fn names_are_bytes_after_sanitising() {
         assert_eq!(check_name("<a>"), Err(FormError::NameTooShort));
         assert_eq!(check_name("ä"), Ok("ä".into()));
         assert_eq!(check_name(&"a".repeat(255)), Ok("a".repeat(255)));
         assert_eq!(check_name(&"a".repeat(256)), Err(FormError::NameTooLong));
-        assert_eq!(check_password("elevenchars"), Err(FormError::PasswordTooShort));
-        assert_eq!(check_password("twelve chars"), Ok(()));
-        assert_eq!(check_password(&"x".repeat(129)), Err(FormError::PasswordTooLong));
+    }
+
+    #[test]
+    fn passwords_are_counted_in_characters_and_bounded_in_bytes() {
+        assert_eq!(check_length("elevenchars"), Err(FormError::PasswordTooShort));
+        assert_eq!(check_length("twelve chars"), Ok(()));
+        assert_eq!(check_length(&"ä".repeat(11)), Err(FormError::PasswordTooShort));
+        assert_eq!(check_length(&"\u{1f600}".repeat(11)), Err(FormError::PasswordTooShort));
+        assert_eq!(check_length(&"\u{1f600}".repeat(256)), Ok(()));
+        assert_eq!(check_length(&"\u{1f600}".repeat(257)), Err(FormError::PasswordTooLong));
+        assert_eq!(check_length(&"x".repeat(10 * 1024)), Err(FormError::PasswordTooLong));
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     db::{DbError, Json, users, users::User},
     domain::{
         Platform, access,
-        accounts::{AccountError, NewSession, SignedIn},
+        accounts::{AccountError, Client, NewSession, SignedIn},
         effective, names,
     },
 };
@@ -39,7 +39,7 @@ impl From<DbError> for GuestError {
 ///
 /// # Errors
 /// [`GuestError`].
-pub async fn guest_login(platform: &Platform, name: &str) -> Result<SignedIn, GuestError> {
+pub async fn guest_login(platform: &Platform, name: &str, client: &Client) -> Result<SignedIn, GuestError> {
     let name = names::sanitised(name);
     match name.len() {
         0 => return Err(GuestError::NoName),
@@ -62,7 +62,7 @@ pub async fn guest_login(platform: &Platform, name: &str) -> Result<SignedIn, Gu
         created_at: now,
         updated_at: now,
     };
-    let session = NewSession::of(platform, &user, now)?;
+    let session = NewSession::of(platform, &user, Some(client), now)?;
     let settings = platform.settings.clone();
     platform
         .store

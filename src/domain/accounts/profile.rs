@@ -5,7 +5,7 @@ use crate::{
     domain::{
         Platform, access,
         accounts::{
-            AccountError, FormError,
+            AccountError, FormError, MAX_PASSWORD_BYTES, Wait,
             form::{check_name, check_password},
         },
     },
@@ -17,15 +17,21 @@ const PREFERENCES_BYTES: usize = 4096;
 /// Why the password is still the old one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordChangeError {
-    /// Under 12 bytes.
+    /// Under 12 characters.
     #[error("New password must be at least 12 characters")]
     TooShort,
-    /// Over 128 bytes.
-    #[error("New password must be at most 128 characters")]
+    /// Over 1 KiB.
+    #[error("New password must be at most 1024 bytes")]
     TooLong,
+    /// Among the first that anybody would try.
+    #[error("This password is too easy to guess, please choose another one")]
+    Common,
     /// The current password is another one.
     #[error("current password is incorrect")]
     Incorrect,
+    /// It was another one too often.
+    #[error("Too many failed attempts, please try again later")]
+    Throttled(Wait),
     /// The account has no password of ours.
     #[error("password change is only available for local accounts")]
     NotLocal,
@@ -86,16 +92,15 @@ pub async fn change_password(
     if ![access::LOCAL_PROVIDER, "passkey"].contains(&user.provider.as_str()) {
         return Err(PasswordChangeError::NotLocal);
     }
-    check_password(&new).map_err(|error| match error {
+    let about = [user.email.as_str(), user.name.as_str()];
+    let checked = check_password(&platform.passwords, &new, &about).await.map_err(AccountError::from)?;
+    checked.map_err(|error| match error {
         FormError::PasswordTooLong => PasswordChangeError::TooLong,
+        FormError::PasswordCommon => PasswordChangeError::Common,
         _ => PasswordChangeError::TooShort,
     })?;
-    let has_password = !user.password.is_empty();
-    if has_password {
-        let right = platform.passwords.verify(current, Some(user.password.clone())).await;
-        if !right.map_err(AccountError::from)? {
-            return Err(PasswordChangeError::Incorrect);
-        }
+    if !user.password.is_empty() {
+        verify_current(platform, user, current).await?;
     }
     let hash = platform.passwords.hash(new, platform.entropy.bytes()).await.map_err(AccountError::from)?;
     let now = platform.now();
@@ -111,6 +116,30 @@ pub async fn change_password(
             Ok(())
         })
         .await
+}
+
+/// Whoever has somebody's open browser must not find the password out by trying.
+async fn verify_current(
+    platform: &Platform,
+    user: &User,
+    current: String,
+) -> Result<(), PasswordChangeError> {
+    if current.len() > MAX_PASSWORD_BYTES {
+        return Err(PasswordChangeError::Incorrect);
+    }
+    let now = platform.now();
+    let attempt = platform.throttle.begin_signed_in(&user.id, now).map_err(PasswordChangeError::Throttled)?;
+    match platform.passwords.verify(current, Some(user.password.clone())).await {
+        Ok(true) => {
+            platform.throttle.succeeded(attempt, now);
+            Ok(())
+        }
+        Ok(false) => Err(PasswordChangeError::Incorrect),
+        Err(error) => {
+            platform.throttle.undecided(attempt);
+            Err(AccountError::from(error).into())
+        }
+    }
 }
 
 /// The preferences object of a user as text.

@@ -11,13 +11,13 @@ use crate::{
     },
     domain::{
         Platform, access,
-        accounts::{AccountError, NewSession, SignedIn},
+        accounts::{AccountError, Client, NewSession, SignedIn, client::is_device},
     },
 };
 
-/// Two tabs may use the same token at the same time. Within this time the slower one is told so; later the token counts
-/// as stolen and its session ends.
-const RACE: Duration = Duration::from_secs(10);
+/// Two tabs of a browser may use the same token at the same time, and the answer to the first takes its time to get there.
+/// For so long the slower one is told to look again, if it shows the cookie of the device that the token belongs to.
+const RACE: Duration = Duration::from_secs(3);
 
 /// Why there is no new pair.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +25,12 @@ pub enum RefreshError {
     /// Not ours, out of date, or its session has ended.
     #[error("Invalid or expired refresh token")]
     Invalid,
+    /// It was exchanged before: somebody has a copy, and the session has ended.
+    #[error("Invalid or expired refresh token")]
+    Reused {
+        /// Whose it was. For the log.
+        user: String,
+    },
     /// The account is gone.
     #[error("User not found")]
     NoUser,
@@ -48,11 +54,13 @@ impl From<DbError> for RefreshError {
     }
 }
 
-/// Exchanges a refresh token. A token that was exchanged before ends its session: somebody else has a copy.
+/// Exchanges a refresh token. Whoever shows one that was exchanged before ends its session, for both: one of the two is a
+/// thief. Only a race is no theft: the request was on its way before the other one was served, or it comes right after it
+/// and from the same browser.
 ///
 /// # Errors
 /// [`RefreshError`].
-pub async fn refresh(platform: &Platform, token: &str) -> Result<SignedIn, RefreshError> {
+pub async fn refresh(platform: &Platform, token: &str, client: &Client) -> Result<SignedIn, RefreshError> {
     let now = platform.now();
     let auth = &platform.settings.auth;
     let claims =
@@ -66,10 +74,12 @@ pub async fn refresh(platform: &Platform, token: &str) -> Result<SignedIn, Refre
     if auth.require_email_verification && !guest && user.email_verified_at.is_none() {
         return Err(RefreshError::Unverified);
     }
-    let renewed = NewSession::with_id(platform, &user, claims.sid.clone(), now)?;
+    let same_device = claims.dev.as_deref().is_some_and(|print| is_device(client, print));
+    let renewed = NewSession::with_id(platform, &user, claims.sid.clone(), claims.dev, now)?;
     let hash = sha256_hex(token);
     let blocked_id = platform.entropy.uuid();
     let sid = claims.sid;
+    let clock = platform.clock.clone();
     // The end of a session has to be stored, so this outcome is no error inside the transaction.
     let outcome: Result<SignedIn, RefreshError> = platform
         .store
@@ -77,27 +87,29 @@ pub async fn refresh(platform: &Platform, token: &str) -> Result<SignedIn, Refre
             let Some(session) = sessions::by_id(c, &sid)?.filter(|session| session.user_id == user.id) else {
                 return Ok(Err(RefreshError::Invalid));
             };
-            if sessions::rotate(c, &sid, &hash, &renewed.token_hash, now, renewed.expires_at)? {
+            // When this one is served: who came earlier than that cannot have seen the answer.
+            let served = clock.now().max(now);
+            if sessions::rotate(c, &sid, &hash, &renewed.token_hash, served, renewed.expires_at)? {
                 let blocked = Blocked {
                     id: blocked_id,
                     token: hash,
                     user_id: user.id.clone(),
                     session_id: Some(sid),
                     expires_at: session.expires_at,
-                    created_at: now,
+                    created_at: served,
                 };
                 sessions::block(c, &blocked)?;
                 return Ok(Ok(renewed.signed_in(user)));
             }
-            match sessions::blocked(c, &hash)? {
-                Some(blocked) if now.since(blocked.created_at) <= RACE => Ok(Err(RefreshError::Rotated)),
-                Some(_) => {
-                    sessions::delete(c, &sid)?;
-                    tracing::warn!(user = %user.id, session = %sid, "refresh token used twice, session ended");
-                    Ok(Err(RefreshError::Invalid))
-                }
-                None => Ok(Err(RefreshError::Invalid)),
+            let Some(blocked) = sessions::blocked(c, &hash)? else { return Ok(Err(RefreshError::Invalid)) };
+            let newest = blocked.created_at == session.rotated_at;
+            let overlapping = now <= blocked.created_at;
+            let in_time = same_device && served.since(blocked.created_at) <= RACE;
+            if newest && (overlapping || in_time) {
+                return Ok(Err(RefreshError::Rotated));
             }
+            sessions::delete(c, &sid)?;
+            Ok(Err(RefreshError::Reused { user: user.id }))
         })
         .await?;
     outcome

@@ -5,7 +5,7 @@ use crate::{
     domain::{
         Platform, access,
         accounts::{
-            AccountError, FormError, NewSession, SignedIn,
+            AccountError, Client, FormError, NewSession, SignedIn,
             form::{check_email, check_name, check_password},
         },
         effective,
@@ -23,6 +23,8 @@ pub struct Registration {
     pub name: String,
     /// Invite token, if any.
     pub invite_token: String,
+    /// Who fills it in.
+    pub client: Client,
 }
 
 /// What came of it.
@@ -87,7 +89,8 @@ pub(crate) async fn prepare(
 ) -> Result<Prepared, RegisterError> {
     let email = check_email(&form.email)?;
     let name = check_name(&form.name)?;
-    check_password(&form.password)?;
+    let about = [email.as_str(), name.as_str()];
+    check_password(&platform.passwords, &form.password, &about).await.map_err(AccountError::from)??;
     let password =
         platform.passwords.hash(form.password, platform.entropy.bytes()).await.map_err(AccountError::from)?;
     let user = User {
@@ -104,7 +107,7 @@ pub(crate) async fn prepare(
         created_at: now,
         updated_at: now,
     };
-    let session = NewSession::of(platform, &user, now)?;
+    let session = NewSession::of(platform, &user, Some(&form.client), now)?;
     Ok(Prepared { user, session })
 }
 
@@ -135,9 +138,11 @@ pub async fn register(platform: &Platform, form: Registration) -> Result<Registe
             Ok(registration.token_registration_only)
         })
         .await?;
+    let client = form.client.clone();
     let Prepared { user, session } = prepare(platform, form, &[access::USER], now).await?;
+    let account = user.email.clone();
     let verify_first = platform.settings.auth.require_email_verification;
-    platform
+    let registered = platform
         .store
         .write(move |c| {
             if users::email_taken(c, &user.email)? {
@@ -154,5 +159,7 @@ pub async fn register(platform: &Platform, form: Registration) -> Result<Registe
             session.insert(c, &user.id)?;
             Ok(Registered::SignedIn(Box::new(session.signed_in(user))))
         })
-        .await
+        .await?;
+    platform.throttle.opened(&account, &client, now);
+    Ok(registered)
 }

@@ -11,7 +11,10 @@ use crate::{
         sessions::{self, Session},
         users::{self, User},
     },
-    domain::Platform,
+    domain::{
+        Platform,
+        accounts::{Client, Device},
+    },
 };
 
 /// A failure that is no fault of the caller.
@@ -37,6 +40,8 @@ pub struct SignedIn {
     pub access_token: String,
     /// Is exchanged for a new pair.
     pub refresh_token: String,
+    /// Cookie by which the device is known again; `None` leaves it as it is.
+    pub device: Option<String>,
 }
 
 /// The tokens of a session about to be opened or renewed, made before the transaction.
@@ -44,22 +49,34 @@ pub(crate) struct NewSession {
     id: String,
     access_token: String,
     refresh_token: String,
+    device: Option<String>,
     pub(super) token_hash: String,
     created_at: Moment,
     pub(super) expires_at: Moment,
 }
 
 impl NewSession {
-    /// Tokens for a new session of `user`.
-    pub(crate) fn of(platform: &Platform, user: &User, now: Moment) -> Result<Self, AccountError> {
-        Self::with_id(platform, user, platform.entropy.uuid(), now)
+    /// Tokens for a new session of `user` on the device of `client`, if that is known.
+    pub(crate) fn of(
+        platform: &Platform,
+        user: &User,
+        client: Option<&Client>,
+        now: Moment,
+    ) -> Result<Self, AccountError> {
+        let id = platform.entropy.uuid();
+        let secret = &platform.settings.auth.session_secret;
+        let device = client.map(|client| Device::of(client, &user.email, secret, &id));
+        let print = device.as_ref().map(Device::fingerprint);
+        let session = Self::with_id(platform, user, id, print, now)?;
+        Ok(Self { device: device.map(|device| device.cookie), ..session })
     }
 
-    /// New tokens for the session `id`.
+    /// New tokens for the session `id` on the device with this fingerprint.
     pub(super) fn with_id(
         platform: &Platform,
         user: &User,
         id: String,
+        device: Option<String>,
         now: Moment,
     ) -> Result<Self, AccountError> {
         let auth = &platform.settings.auth;
@@ -68,9 +85,9 @@ impl NewSession {
         let sign =
             |kind, until| session_token::sign(user, &id, kind, now, until, &auth.jwt_secret).map_err(refused);
         let access_token = sign(Kind::Access, now.plus(auth.access_ttl))?;
-        let refresh_token = sign(Kind::Refresh(platform.entropy.uuid()), expires_at)?;
+        let refresh_token = sign(Kind::Refresh { jti: platform.entropy.uuid(), device }, expires_at)?;
         let token_hash = sha256_hex(&refresh_token);
-        Ok(Self { id, access_token, refresh_token, token_hash, created_at: now, expires_at })
+        Ok(Self { id, access_token, refresh_token, device: None, token_hash, created_at: now, expires_at })
     }
 
     /// The session's id.
@@ -93,7 +110,8 @@ impl NewSession {
 
     /// The pair for its user.
     pub(crate) fn signed_in(self, user: User) -> SignedIn {
-        SignedIn { user, access_token: self.access_token, refresh_token: self.refresh_token }
+        let Self { access_token, refresh_token, device, .. } = self;
+        SignedIn { user, access_token, refresh_token, device }
     }
 }
 

@@ -68,7 +68,7 @@ pub async fn guest_join(
         created_at: now,
         updated_at: now,
     };
-    let session = NewSession::of(platform, &user, now)?;
+    let session = NewSession::of(platform, &user, None, now)?;
     let (key, row_id, settings) = (names::room_key(name), platform.entropy.uuid(), platform.settings.clone());
     let (room, user, session) = platform
         .store

@@ -22,6 +22,7 @@ const known: [RegExp, MessageKey][] = [
 	[/guest name is required|name is required/i, 'error.nameShort'],
 	[/password must be at least/i, 'error.passwordShort'],
 	[/password must be at most/i, 'error.passwordLong'],
+	[/too easy to guess/i, 'error.passwordCommon'],
 	[/unable to register/i, 'error.registerTaken'],
 	[/registration is currently disabled/i, 'error.registrationClosed'],
 	[/guest login is currently disabled/i, 'error.guestsClosed'],

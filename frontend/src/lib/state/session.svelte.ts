@@ -1,5 +1,5 @@
-import { api } from '../api';
-import { useAuth } from '../api/client';
+import { api, type RefreshAnswer } from '../api';
+import { ApiError, useAuth } from '../api/client';
 import { isGuest, readClaims } from '../api/jwt';
 import type { LoginResponse, Tokens, User } from '../api/types';
 import { type Kept, tokenStore } from '../storage/tokens';
@@ -19,6 +19,8 @@ class Session {
 
 	#access: string | null = null;
 	#refresh: string | undefined;
+	/** The refresh token came with a guest's join answer and is in no cookie. */
+	#byLink = false;
 	#kept: Kept = 'local';
 	#refreshing: Promise<boolean> | null = null;
 	#started: Promise<void> | null = null;
@@ -83,7 +85,7 @@ class Session {
 
 	async #doRefresh(): Promise<boolean> {
 		try {
-			const answer = await api.refresh(this.#refresh);
+			const answer = await oneTabAtATime(() => this.#exchange());
 			this.#keep({ accessToken: answer.access_token, refreshToken: answer.refresh_token }, this.#kept);
 		} catch {
 			return false;
@@ -91,13 +93,33 @@ class Session {
 		return this.user !== null || this.#loadUser();
 	}
 
+	/**
+	 * Tabs share the cookie, and a refresh token that is used twice ends the session: another tab may have exchanged the one
+	 * that this tab remembers. Only guests by link have no cookie.
+	 */
+	async #exchange(): Promise<RefreshAnswer> {
+		if (this.#byLink && this.#refresh) return api.refresh(this.#refresh);
+		try {
+			return await api.refresh();
+		} catch (error) {
+			if (!(error instanceof ApiError)) throw error;
+			if (error.status === 400 && this.#refresh) return api.refresh(this.#refresh);
+			if (error.status !== 409) throw error;
+			// A tab without locks was faster; its cookie is on the way.
+			await new Promise((resolve) => setTimeout(resolve, 500));
+			return api.refresh();
+		}
+	}
+
 	signedIn(answer: LoginResponse, kept: Kept): void {
+		this.#byLink = false;
 		this.#keep(answer.tokens, kept);
 		this.user = answer.user;
 	}
 
 	/** Takes over the token pair of a guest's join answer, for this tab only. */
 	adoptGuest(tokens: Tokens): void {
+		this.#byLink = true;
 		this.#keep(tokens, 'session');
 		this.user = fromClaims(tokens.accessToken);
 	}
@@ -122,9 +144,15 @@ class Session {
 	#clear(): void {
 		this.#access = null;
 		this.#refresh = undefined;
+		this.#byLink = false;
 		this.user = null;
 		tokenStore.clear();
 	}
+}
+
+/** Locks exist on secure pages only; elsewhere the server tells the slower tab. */
+async function oneTabAtATime<T>(work: () => Promise<T>): Promise<T> {
+	return navigator.locks ? await navigator.locks.request('bedrud-refresh', work) : await work();
 }
 
 function isUnauthorized(error: unknown): boolean {

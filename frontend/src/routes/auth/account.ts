@@ -9,7 +9,7 @@ export interface AccountForm {
 
 export type AccountErrors = Partial<Record<keyof AccountForm, MessageKey>>;
 
-/** The server counts bytes, so does this. */
+/** The server counts names in bytes and passwords in characters, so does this. */
 const bytes = (text: string) => new TextEncoder().encode(text).length;
 
 /** Checks a new account before it is sent, by the server's own rules. */
@@ -19,8 +19,8 @@ export function checkAccount(form: AccountForm, askInvite: boolean): AccountErro
 	if (bytes(name) < 2) errors.name = 'error.nameShort';
 	else if (bytes(name) > 255) errors.name = 'error.nameLong';
 	if (!/^[^\s@]+@[^\s@]+$/.test(form.email.trim())) errors.email = 'error.email';
-	if (bytes(form.password) < 12) errors.password = 'error.passwordShort';
-	else if (bytes(form.password) > 128) errors.password = 'error.passwordLong';
+	if ([...form.password].length < 12) errors.password = 'error.passwordShort';
+	else if (bytes(form.password) > 1024) errors.password = 'error.passwordLong';
 	if (askInvite && !form.inviteToken.trim()) errors.inviteToken = 'error.inviteNeeded';
 	return errors;
 }

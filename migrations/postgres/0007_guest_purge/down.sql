@@ -1,0 +1,1 @@
+DROP INDEX idx_users_provider_updated_at;
