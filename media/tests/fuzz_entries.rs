@@ -49,6 +49,9 @@ proptest! {
     fn feedback(data in bytes()) { media::feedback::run(&data); }
 
     #[test]
+    fn sctp(data in bytes()) { media::sctp::run(&data); }
+
+    #[test]
     fn sdp(data in bytes()) { media::sdp::run(&data); }
 
     #[test]
@@ -65,13 +68,14 @@ proptest! {
 #[test]
 fn kept_inputs() {
     type Entry = (&'static str, fn(&[u8]));
-    let entries: [Entry; 10] = [
+    let entries: [Entry; 11] = [
         ("kind", media::kind::run),
         ("rtp", media::rtp::run),
         ("rtcp", media::rtcp::run),
         ("srtp", media::srtp::run),
         ("sniff", media::sniff::run),
         ("feedback", media::feedback::run),
+        ("sctp", media::sctp::run),
         ("sdp", media::sdp::run),
         ("framing", media::framing::run),
         ("shard", media::shard::run),

@@ -11,7 +11,10 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 pub const FILTER_VARIABLE: &str = "BEDRUD_LOG";
 
 /// Crates that say more than an operator wants at the same level as ours.
-const QUIETER: [&str; 6] = ["str0m", "hyper", "hyper_util", "rustls", "tokio_postgres", "tungstenite"];
+const QUIETER: [&str; 5] = ["hyper", "hyper_util", "rustls", "tokio_postgres", "tungstenite"];
+
+/// Crates that warn about single packets of a peer, as often as it likes: our own lines are limited.
+const ERRORS_ONLY: [&str; 2] = ["str0m", "sctp_proto"];
 
 /// The filter for a level: our own crates at that level, libraries no lower than warnings unless tracing.
 #[must_use]
@@ -20,7 +23,9 @@ pub fn directives(level: LogLevel) -> String {
         LogLevel::Disabled => "off".to_owned(),
         LogLevel::Trace | LogLevel::Error => level.as_str().to_owned(),
         _ => {
-            let quiet: Vec<String> = QUIETER.iter().map(|name| format!("{name}=warn")).collect();
+            let warn = QUIETER.iter().map(|name| format!("{name}=warn"));
+            let error = ERRORS_ONLY.iter().map(|name| format!("{name}=error"));
+            let quiet: Vec<String> = warn.chain(error).collect();
             format!("{},{}", level.as_str(), quiet.join(","))
         }
     }

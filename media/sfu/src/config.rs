@@ -73,7 +73,7 @@ impl Default for ShardConfig {
             active_percent: 40,
             smooth_intervals: 2,
             stats_interval: Duration::from_secs(5),
-            rtx_percent: 15,
+            rtx_percent: 10,
             start_bitrate: 5_000_000,
             max_bitrate: 100_000_000,
             min_bitrate: 100_000,

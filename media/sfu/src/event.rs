@@ -6,7 +6,7 @@ use bedrud_rtp::{Codec, Ssrc};
 use bytes::Bytes;
 use std::net::SocketAddr;
 
-pub use bedrud_transport::CloseReason;
+pub use bedrud_transport::{CloseReason, SctpViolation};
 
 /// How a transport reaches its client now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

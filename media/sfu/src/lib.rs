@@ -31,7 +31,7 @@ pub use command::{
     RemoteTransport, UpLayer, UpTrackConfig,
 };
 pub use config::ShardConfig;
-pub use event::{AudioLevel, CloseReason, Event, SelectedPath, TrackStats};
+pub use event::{AudioLevel, CloseReason, Event, SctpViolation, SelectedPath, TrackStats};
 pub use ids::{DownTrackId, TransportId, UpTrackId};
 pub use path::{Path, Proto};
 pub use shard::Shard;

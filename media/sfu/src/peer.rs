@@ -16,6 +16,9 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+/// As long as the agent waits for a check.
+const CONSENT: Duration = Duration::from_secs(15);
+
 /// SSRCs of ended down tracks whose numbers are remembered; beyond it new tracks are refused such an SSRC.
 pub(crate) const MAX_RETIRED: usize = 65_536;
 
@@ -80,6 +83,12 @@ pub(crate) struct Peer {
     pub(crate) down_ssrcs: HashMap<Ssrc, Key, Seeded>,
     pub(crate) egress: Egress,
     pub(crate) tcp_congested: bool,
+    /// Checks have stopped.
+    pub(crate) checks_lost: bool,
+    /// Last authenticated RTCP, which says as well that somebody is there: not every client goes on with checks.
+    pub(crate) last_rtcp: Option<Instant>,
+    /// Neither for so long that consent to be sent media is over (RFC 7675); the next of them gives it again.
+    pub(crate) silent: bool,
     /// The other end is a shard of this process: nothing to negotiate, and no network to spare.
     pub(crate) relay: bool,
     /// A subscription gets packets of our own.
@@ -136,6 +145,9 @@ impl Peer {
             down_ssrcs: HashMap::with_hasher(hash),
             egress: Egress::new(now, config),
             tcp_congested: false,
+            checks_lost: false,
+            last_rtcp: None,
+            silent: false,
             relay: false,
             fill_due: None,
             endings: Vec::new(),
@@ -178,9 +190,15 @@ impl Peer {
         }
     }
 
-    /// Keys and a destination exist.
+    /// Whether the peer is there as far as checks and RTCP tell.
+    pub(crate) fn is_silent(&self, now: Instant) -> bool {
+        let heard = self.last_rtcp.is_some_and(|t| now.saturating_duration_since(t) < CONSENT);
+        self.checks_lost && !heard
+    }
+
+    /// Keys and a destination exist, and somebody is there.
     pub(crate) fn can_send(&self) -> bool {
-        self.srtp.is_some() && self.path.is_some()
+        self.srtp.is_some() && self.path.is_some() && !self.silent
     }
 
     /// When the shard must look at this transport.

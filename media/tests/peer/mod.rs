@@ -21,9 +21,11 @@ use bedrud_media::{
 use link::Link;
 use prost::Message as _;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
+use str0m::crypto::CryptoProvider;
 use str0m::media::{Direction, MediaKind, Mid, Pt};
 use str0m::net::Receive;
 use str0m::rtp::RtpWrite;
@@ -44,8 +46,12 @@ pub struct Pc {
 }
 
 impl Pc {
-    fn new(mut link: Link) -> Self {
-        let mut rtc = Rtc::builder()
+    fn new(mut link: Link, crypto: Option<Arc<CryptoProvider>>) -> Self {
+        let builder = match crypto {
+            Some(crypto) => Rtc::builder().set_crypto_provider(crypto),
+            None => Rtc::builder(),
+        };
+        let mut rtc = builder
             .set_rtp_mode(true)
             .clear_codecs()
             .enable_opus(true, false)
@@ -183,13 +189,24 @@ pub fn join_params(room: &str, identity: &str) -> JoinParams {
 
 impl Peer {
     pub async fn join(sfu: &Sfu, room: &str, identity: &str, tcp: bool) -> Result<Self, JoinError> {
+        Self::join_with(sfu, room, identity, tcp, || None).await
+    }
+
+    /// With the crypto provider of the connection that publishes, made right before it.
+    pub async fn join_with(
+        sfu: &Sfu,
+        room: &str,
+        identity: &str,
+        tcp: bool,
+        crypto: impl FnOnce() -> Option<Arc<CryptoProvider>>,
+    ) -> Result<Self, JoinError> {
         let session = sfu.join(join_params(room, identity)).await?;
         let link = || if tcp { Link::tcp() } else { Link::udp() };
         Ok(Self {
             identity: identity.to_owned(),
             session,
-            publisher: Pc::new(link()),
-            subscriber: Pc::new(link()),
+            publisher: Pc::new(link(), crypto()),
+            subscriber: Pc::new(link(), None),
             joined: None,
             participants: HashMap::new(),
             published: HashMap::new(),

@@ -18,6 +18,9 @@ mod types;
 pub use bedrud_rtp::SrtpProfile;
 pub use config::TransportConfig;
 pub use context::{Certificate, TransportContext};
+#[cfg(feature = "test-util")]
+pub use dtls::plain;
+pub use dtls::{SctpStats, SctpViolation};
 pub use error::TransportError;
 pub use keying::SrtpKeying;
 pub use output::{CloseReason, TransportOutput, TransportStats};

@@ -1,5 +1,6 @@
 //! What a transport tells its owner.
 
+use crate::dtls::{SctpStats, SctpViolation};
 use crate::keying::SrtpKeying;
 use crate::types::{DataChannel, Proto};
 use bytes::Bytes;
@@ -16,6 +17,8 @@ pub enum CloseReason {
     ProtocolError,
     /// A reliable data channel could not be drained within its limits.
     SlowConsumer,
+    /// The peer took more of SCTP than any client needs.
+    Sctp(SctpViolation),
 }
 
 /// One output of [`crate::Transport::poll_output`].
@@ -99,4 +102,6 @@ pub struct TransportStats {
     pub reliable_dropped: u64,
     /// Bytes of reliable messages waiting for SCTP.
     pub queued_bytes: usize,
+    /// SCTP packets of the peer.
+    pub sctp: SctpStats,
 }

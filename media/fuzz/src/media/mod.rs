@@ -5,6 +5,7 @@ pub mod framing;
 pub mod kind;
 pub mod rtcp;
 pub mod rtp;
+pub mod sctp;
 pub mod sdp;
 pub mod shard;
 pub mod signal;

@@ -5,8 +5,8 @@ use bedrud_rtp::{
     Codec, Extension, ExtensionMap, MediaKind, RtpHeader, ShortId, SrtpKeys, SrtpProfile, SrtpSender,
 };
 use bedrud_sfu::{
-    Command, DownTrackConfig, DownTrackId, DownTrackSettings, IceCredentials, Path, PayloadType, Proto,
-    SendBatch, Shard, ShardConfig, TransportId, UpLayer, UpTrackConfig, UpTrackId,
+    Command, DataChannel, DownTrackConfig, DownTrackId, DownTrackSettings, IceCredentials, Path, PayloadType,
+    Proto, SendBatch, Shard, ShardConfig, TransportId, UpLayer, UpTrackConfig, UpTrackId,
 };
 use bedrud_transport::{TransportConfig, TransportContext};
 use std::net::SocketAddr;
@@ -27,6 +27,10 @@ struct Peer {
     sender: SrtpSender,
     /// Index last sealed per stream.
     sent: [u64; SSRCS.len()],
+}
+
+fn peer_id(what: u8) -> TransportId {
+    transport(if what & 0x80 == 0 { 1 } else { 2 })
 }
 
 fn transport(slot: u32) -> TransportId {
@@ -147,6 +151,16 @@ fn step(shard: &mut Shard, now: &mut Instant, peers: &mut [Peer; 2], what: u8, b
             packet.extend_from_slice(bytes);
             if peer.sender.seal_rtcp(&mut packet, 0).is_ok() {
                 shard.handle_datagram(*now, peer.path, &mut packet);
+            }
+        }
+        7 if what & 0x20 != 0 => {
+            let id = peer_id(what);
+            let channel = DataChannel::ALL[usize::from(what >> 3 & 3) % DataChannel::ALL.len()];
+            if bytes.is_empty() {
+                shard.handle_command(*now, Command::OpenDataChannel { id, channel });
+            } else {
+                let payload = bytes.repeat(1 + usize::from(bytes[0])).into();
+                shard.handle_command(*now, Command::SendData { id, channel, payload });
             }
         }
         7 if what & 0x40 != 0 => {

@@ -103,6 +103,10 @@ impl Room {
             CloseReason::ProtocolError => {
                 self.remove(cx, pid, DisconnectReason::MediaFailure, Farewell::Leave(Action::Reconnect));
             }
+            // It would do the same again.
+            CloseReason::Sctp(_) => {
+                self.remove(cx, pid, DisconnectReason::MediaFailure, Farewell::Leave(Action::Disconnect));
+            }
         }
     }
 

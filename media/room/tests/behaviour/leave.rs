@@ -1,6 +1,6 @@
 use crate::world::{World, join};
 use bedrud_room::RoomEvent;
-use bedrud_sfu::{CloseReason, Event};
+use bedrud_sfu::{CloseReason, Event, SctpViolation};
 use livekit_protocol::leave_request::Action;
 use livekit_protocol::participant_info::State;
 use livekit_protocol::signal_request::Message as Request;
@@ -126,6 +126,21 @@ fn transport_given_up_by_the_shard_means_starting_over() {
         assert_eq!(w.client("alice").leave().unwrap().action, Action::Reconnect as i32);
         assert_eq!(w.hub.stats().participants, 0);
     }
+}
+
+/// It would do the same again: it is sent away, with a reason, and who else is there learns it.
+#[test]
+fn a_client_that_floods_its_data_connection_is_sent_away() {
+    let mut w = World::new();
+    w.join("alice", join(false));
+    w.join("mallory", join(false));
+    let id = w.client("mallory").subscriber.unwrap();
+    w.shard.transports.remove(&id);
+    w.shard_event(Event::Closed { id, reason: CloseReason::Sctp(SctpViolation::TooManyStreams) });
+    let leave = w.client("mallory").leave().unwrap();
+    assert_eq!(leave.action, Action::Disconnect as i32);
+    assert_eq!(leave.reason, DisconnectReason::MediaFailure as i32);
+    assert_eq!(w.hub.stats().participants, 1);
 }
 
 #[test]

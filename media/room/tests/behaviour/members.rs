@@ -241,11 +241,11 @@ fn roles_in_metadata_are_the_servers() {
     w.join("alice", member(to("first"), Restrictions::default()).with(|p| p.metadata = forged.into()));
     // What the others were told last.
     let seen = |w: &mut World| {
-        let updates = w.client("bob").log.iter().filter_map(|m| match m {
+        let mut updates = w.client("bob").log.iter().filter_map(|m| match m {
             Message::Update(u) => u.participants.iter().find(|p| p.identity == "alice"),
             _ => None,
         });
-        serde_json::from_str::<serde_json::Value>(&updates.last().unwrap().metadata).unwrap()
+        serde_json::from_str::<serde_json::Value>(&updates.next_back().unwrap().metadata).unwrap()
     };
     w.settle();
     assert_eq!(seen(&mut w), json!({"accesses": ["user"], "displayName": "A"}));

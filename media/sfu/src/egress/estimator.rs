@@ -31,6 +31,32 @@ const MIN_SENT: u64 = 50_000;
 /// Window of the sent rate.
 const WINDOW: Duration = Duration::from_millis(500);
 
+/// Receiver reports say nothing about loss for this long after transport-wide feedback, which has told it already.
+const FEEDBACK_FRESH: Duration = Duration::from_secs(5);
+
+/// Packets counted since the last judgement.
+#[derive(Debug, Default)]
+struct LossSample {
+    lost: u64,
+    expected: u64,
+}
+
+impl LossSample {
+    fn add(&mut self, lost: u64, expected: u64) {
+        self.lost = self.lost.saturating_add(lost);
+        self.expected = self.expected.saturating_add(expected);
+    }
+
+    /// The share lost, once enough packets are known; the count starts anew then.
+    fn take(&mut self) -> Option<f64> {
+        if self.expected < MIN_SAMPLE {
+            return None;
+        }
+        let Self { lost, expected } = std::mem::take(self);
+        Some((lost as f64 / expected as f64).min(1.0))
+    }
+}
+
 /// Egress state of one transport.
 #[derive(Debug)]
 pub(crate) struct Egress {
@@ -41,8 +67,11 @@ pub(crate) struct Egress {
     startup: bool,
     last_growth: Instant,
     last_fall: Option<Instant>,
-    lost: u64,
-    seen: u64,
+    /// Loss by receiver reports: a few seconds old, and of the streams that have them.
+    reported: LossSample,
+    /// Loss by transport-wide feedback: at once, and of everything. The same packets as in `reported`.
+    acknowledged: LossSample,
+    last_feedback: Option<Instant>,
     window_start: Instant,
     window_bytes: u64,
     sent_rate: u64,
@@ -62,8 +91,9 @@ impl Egress {
             startup: true,
             last_growth: now,
             last_fall: None,
-            lost: 0,
-            seen: 0,
+            reported: LossSample::default(),
+            acknowledged: LossSample::default(),
+            last_feedback: None,
             window_start: now,
             window_bytes: 0,
             sent_rate: 0,
@@ -106,15 +136,15 @@ impl Egress {
         self.rate.min((self.sent_rate.max(MIN_SENT) as f64) * 1.5)
     }
 
-    /// Loss reported by a receiver report, or by transport-wide feedback.
+    /// Loss told by a receiver report.
     pub(crate) fn on_loss(&mut self, lost: u64, expected: u64) {
-        self.lost += lost;
-        self.seen += expected;
+        self.reported.add(lost, expected);
     }
 
     /// Transport-wide feedback.
     pub(crate) fn on_acknowledged(&mut self, now: Instant, a: &Acknowledged) {
-        self.on_loss(a.lost, a.lost + a.received);
+        self.acknowledged.add(a.lost, a.lost + a.received);
+        self.last_feedback = Some(now);
         match a.queue_us {
             Some(q) if q > QUEUE_LIMIT_US && self.sent_rate > MIN_SENT => {
                 self.queue_strikes = self.queue_strikes.saturating_add(1);
@@ -152,12 +182,12 @@ impl Egress {
             self.window_start = now;
         }
         let mut calm = true;
-        if self.seen >= MIN_SAMPLE {
-            let loss = self.lost as f64 / self.seen as f64;
-            (self.lost, self.seen) = (0, 0);
+        let fresh = self.last_feedback.is_some_and(|t| now.saturating_duration_since(t) < FEEDBACK_FRESH);
+        let reported = self.reported.take().filter(|_| !fresh);
+        if let Some(loss) = self.acknowledged.take().or(reported) {
             calm = loss < LOSS_LOW;
             if loss > LOSS_HIGH {
-                self.fall(now, self.basis() * (1.0 - 0.5 * loss.min(1.0)));
+                self.fall(now, self.basis() * (1.0 - 0.5 * loss));
             }
         }
         let grown_for =
@@ -220,6 +250,39 @@ mod tests {
         assert_eq!(e.budget(), 300_000);
         e.set_cap(None);
         assert_eq!(e.budget(), 700_000);
+    }
+
+    /// One loss of 30 % that both kinds of feedback tell: at once, and again in the receiver report two seconds later.
+    #[test]
+    fn the_same_loss_told_twice_counts_once() {
+        let t = crate::test_clock();
+        let mut both = Egress::new(t, &ShardConfig::default());
+        let mut feedback_only = Egress::new(t, &ShardConfig::default());
+        for e in [&mut both, &mut feedback_only] {
+            let now = send(e, t, 2_000_000, 8, 0.0);
+            let lossy = Acknowledged { received: 70, lost: 30, bytes: 70_000, queue_us: Some(0) };
+            e.on_acknowledged(now, &lossy);
+            e.tick(ms(now, 250));
+        }
+        let now = ms(t, 2_250);
+        assert_eq!(both.budget(), feedback_only.budget());
+        for i in 1..=8 {
+            let calm = Acknowledged { received: 100, lost: 0, bytes: 100_000, queue_us: Some(0) };
+            for e in [&mut both, &mut feedback_only] {
+                e.on_sent(2_000_000 / 8 / 4);
+                e.on_acknowledged(ms(now, i * 250), &calm);
+                e.tick(ms(now, i * 250));
+            }
+            if i == 7 {
+                both.on_loss(30, 100);
+            }
+        }
+        assert_eq!(both.budget(), feedback_only.budget());
+        // Without the other kind the reports count, on their own.
+        let now = ms(now, 10_000);
+        let before = both.budget();
+        send(&mut both, now, 2_000_000, 2, 0.3);
+        assert!(both.budget() < before);
     }
 
     #[test]

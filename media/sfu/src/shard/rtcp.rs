@@ -26,6 +26,10 @@ impl Shard {
             return self.drop_packet(DropReason::Unauthenticated);
         };
         self.stats.rtcp_in += 1;
+        peer.last_rtcp = Some(now);
+        if peer.silent {
+            self.judge_consent(now, id);
+        }
         for packet in compound(datagram.get(..len).unwrap_or(&[])) {
             match packet {
                 Ok(packet) => self.on_rtcp_packet(now, id, &packet),

@@ -107,6 +107,7 @@ impl Shard {
     /// The regular step of a transport with media.
     fn tick(&mut self, now: Instant, id: TransportId) {
         self.check_layers(now, id);
+        self.judge_consent(now, id);
         let Some(peer) = self.peers.get_mut(id) else { return };
         let quiet = peer.last_media.is_none_or(|t| now.saturating_duration_since(t) >= QUIET);
         peer.tick_due = match (quiet, peer.last_media) {

@@ -60,8 +60,16 @@ impl Shard {
                         self.emit(Event::PathChanged { id, path: selected(&to) });
                     }
                 }
-                TransportOutput::IceDisconnected => self.emit(Event::Disconnected { id }),
-                TransportOutput::IceReconnected => self.emit(Event::Reconnected { id }),
+                TransportOutput::IceDisconnected => {
+                    peer.checks_lost = true;
+                    self.judge_consent(now, id);
+                    self.emit(Event::Disconnected { id });
+                }
+                TransportOutput::IceReconnected => {
+                    peer.checks_lost = false;
+                    self.judge_consent(now, id);
+                    self.emit(Event::Reconnected { id });
+                }
                 TransportOutput::ChannelOpen(channel) => self.emit(Event::ChannelOpen { id, channel }),
                 TransportOutput::ChannelClosed(channel) => self.emit(Event::ChannelClosed { id, channel }),
                 TransportOutput::Data { channel, bytes } => {
@@ -87,6 +95,15 @@ impl Shard {
             }
         }
         self.rearm(id);
+    }
+
+    /// Stops media to a peer that is gone, and begins again when it is back.
+    pub(super) fn judge_consent(&mut self, now: Instant, id: TransportId) {
+        let Some(peer) = self.peers.get_mut(id) else { return };
+        let silent = peer.is_silent(now);
+        if std::mem::replace(&mut peer.silent, silent) != silent {
+            self.retarget_downs(now, id);
+        }
     }
 
     fn path_to(&self, id: TransportId, proto: Proto, remote: SocketAddr, path: Option<Path>) -> Option<Path> {

@@ -171,3 +171,31 @@ fn a_client_that_leaves_and_one_that_is_closed_leave_nothing() {
     let stats = n.shard.stats();
     assert_eq!((stats.transports, stats.up_tracks, stats.down_tracks, stats.addresses), (0, 0, 0, 0));
 }
+
+/// RFC 7675: without checks there is no consent, and media stops within 30 s (here 15). A client that comes back in
+/// time gets it again; one that does not is given up.
+#[test]
+fn media_stops_when_the_peer_is_gone() {
+    let mut n = Network::new(31);
+    let track = n.add_publisher(0);
+    n.add_subscriber(1, track);
+    n.add_subscriber(2, track);
+    n.run(3000);
+    let gone = address(1);
+    n.dead.insert(gone);
+    n.run(18_000);
+    let (before, others) = (n.media_to(gone), n.media_to(address(2)));
+    n.run(2000);
+    assert_eq!(n.media_to(gone), before, "media for nobody");
+    assert!(n.media_to(address(2)) > others + 50, "the others get theirs");
+    assert!(n.events.iter().any(|e| matches!(e, Event::Disconnected { .. })));
+    n.dead.clear();
+    n.run(10_000);
+    assert!(n.media_to(gone) > before + 50, "a client that is back gets media again");
+    n.dead.insert(gone);
+    n.run(95_000);
+    let closed = n.events.iter().any(
+        |e| matches!(e, Event::Closed { id, reason: bedrud_sfu::CloseReason::TimedOut } if id.slot == 1),
+    );
+    assert!(closed, "and one that stays away is given up");
+}

@@ -8,7 +8,7 @@ use bedrud_sfu::{
 };
 use bedrud_transport::{TransportConfig, TransportContext};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use str0m::channel::ChannelId;
@@ -92,6 +92,8 @@ pub struct Network {
     pub loss: u32,
     pub dead: HashSet<SocketAddr>,
     pub deaf: HashSet<SocketAddr>,
+    /// RTP packets sent to each address, arrived or not.
+    media: HashMap<SocketAddr, u64>,
     rng: SmallRng,
     wire: VecDeque<Datagram>,
     batch: SendBatch,
@@ -112,10 +114,16 @@ impl Network {
             loss: 0,
             dead: HashSet::new(),
             deaf: HashSet::new(),
+            media: HashMap::new(),
             rng: SmallRng::seed_from_u64(seed),
             wire: VecDeque::new(),
             batch: SendBatch::default(),
         }
+    }
+
+    /// RTP packets sent to an address so far.
+    pub fn media_to(&self, address: SocketAddr) -> u64 {
+        self.media.get(&address).copied().unwrap_or(0)
     }
 
     pub fn command(&mut self, command: Command) {
@@ -373,6 +381,11 @@ impl Network {
             assert_eq!(run.path.local, server());
             let to = run.path.remote;
             for bytes in run.segments() {
+                if let [128..=191, kind, ..] = bytes
+                    && !(192..=223).contains(kind)
+                {
+                    *self.media.entry(to).or_default() += 1;
+                }
                 if self.dead.contains(&to) || self.deaf.contains(&to) || self.lose(bytes) {
                     continue;
                 }

@@ -55,6 +55,8 @@ pub struct Subscriber {
     pub datagrams: u64,
     pub remb: Option<u64>,
     pub pli: bool,
+    /// Asks for the last hundred packets, all the time.
+    pub nack_storm: bool,
     pub with_mid: u64,
     began: Instant,
     sr: Option<SenderInfo>,
@@ -80,6 +82,7 @@ impl Subscriber {
             datagrams: 0,
             remb: None,
             pli: false,
+            nack_storm: false,
             with_mid: 0,
             began: super::start(),
             sr: None,
@@ -180,6 +183,13 @@ impl Subscriber {
             if let Some(remb) = self.remb {
                 rtcp::write_remb(&mut buf, 1, remb, &[self.ssrc]);
             }
+        }
+        if self.nack_storm
+            && let Some(highest) = self.highest
+        {
+            let all: Vec<u16> = (highest.saturating_sub(100)..=highest).map(|s| s as u16).collect();
+            rtcp::write_receiver_report(&mut buf, 1, &[]);
+            rtcp::write_nack(&mut buf, 1, self.ssrc, &all);
         }
         if std::mem::take(&mut self.pli) {
             rtcp::write_receiver_report(&mut buf, 1, &[]);

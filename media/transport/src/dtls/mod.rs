@@ -6,10 +6,16 @@
 
 mod certificate_request;
 mod crypto;
+mod sctp;
+
+#[cfg(feature = "test-util")]
+pub use sctp::plain;
+pub use sctp::{SctpStats, SctpViolation};
 
 use crate::config::TransportConfig;
 use crate::error::TransportError;
 use certificate_request::Widener;
+use sctp::SctpGuard;
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -26,6 +32,10 @@ pub(crate) struct Tee {
     pub(crate) keying: Option<(Vec<u8>, SrtpProfile, bool)>,
     /// The peer sent close_notify.
     pub(crate) peer_closed: bool,
+    /// The time of the turn that brings the packets.
+    pub(crate) now: Option<Instant>,
+    /// What the peer sends inside.
+    pub(crate) sctp: SctpGuard,
 }
 
 /// Shared between an instance and its transport; both live on one thread.
@@ -207,6 +217,13 @@ impl DtlsInstance for Instance {
             None => self.dtls.poll_output(buf),
         };
         match &output {
+            DtlsOutput::ApplicationData(packet) => {
+                let admitted = self.tee.with(|t| t.now.is_some_and(|now| t.sctp.admits(now, packet)));
+                if !admitted {
+                    // A packet that SCTP does not look at.
+                    return DtlsOutput::ApplicationData(&[]);
+                }
+            }
             DtlsOutput::KeyingMaterial(material, profile) => {
                 self.tee.with(|t| t.keying = Some((material.to_vec(), *profile, active)));
             }
@@ -221,6 +238,7 @@ impl DtlsInstance for Instance {
     }
 
     fn send_application_data(&mut self, data: &[u8]) -> Result<usize, DtlsImplError> {
+        self.tee.with(|t| t.sctp.on_sent(data));
         self.dtls.send_application_data(data)
     }
 

@@ -112,7 +112,8 @@ impl Transport {
     /// Counters.
     #[must_use]
     pub fn stats(&self) -> TransportStats {
-        TransportStats { queued_bytes: self.channels.queued_bytes(), ..self.stats }
+        let sctp = self.tee.with(|t| t.sctp.stats());
+        TransportStats { queued_bytes: self.channels.queued_bytes(), sctp, ..self.stats }
     }
 
     /// Sets or replaces the peer's side and starts DTLS in the role that it leaves to us. A changed ufrag is an ICE restart; keys and

@@ -34,16 +34,21 @@ impl Transport {
     /// One input, then everything it causes.
     pub(super) fn turn(&mut self, now: Instant, input: Option<Input<'_>>) {
         let ended = self.guarded(|t| t.run(now, input)).flatten();
-        if let Some(reason) = ended
-            && !self.closed
-        {
-            self.closed = true;
-            self.outputs.push_back(TransportOutput::Closed { reason });
+        let Some(reason) = ended.filter(|_| !self.closed) else { return };
+        if let CloseReason::Sctp(violation) = reason {
+            let ufrag = &self.local.ufrag;
+            let stats = self.tee.with(|t| t.sctp.stats());
+            tracing::warn!(%ufrag, %violation, ?stats, "transport ended for what its client sent in SCTP");
+            self.close_with(now, reason);
+            return;
         }
+        self.closed = true;
+        self.outputs.push_back(TransportOutput::Closed { reason });
     }
 
     fn run(&mut self, now: Instant, input: Option<Input<'_>>) -> Option<CloseReason> {
         let mut ended = None;
+        self.tee.with(|t| t.now = Some(now));
         if let Some(input) = input {
             let refused = self.rtc.handle_input(input).is_err();
             // A refused record is not fatal: anyone on the path can inject one. A dead `Rtc` is.
@@ -53,6 +58,10 @@ impl Transport {
         }
         for _ in 0..MAX_TURNS {
             let deadline = self.drain(now, &mut ended);
+            // Before what follows from it: the end of the association looks like a goodbye.
+            if let Some(violation) = self.tee.with(|t| t.sctp.violation()) {
+                return Some(CloseReason::Sctp(violation));
+            }
             if !self.rtc.is_alive() {
                 let by_peer = self.tee.with(|t| t.peer_closed);
                 let reason = if by_peer { CloseReason::ClosedByPeer } else { CloseReason::ProtocolError };

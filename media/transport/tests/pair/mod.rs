@@ -6,6 +6,8 @@
     reason = "a test bench; each test binary uses its part"
 )]
 
+pub mod raw;
+
 use bedrud_transport::{
     DataChannel, IceCredentials, Proto, RemoteTransport, Transport, TransportConfig, TransportContext,
     TransportOutput,
@@ -13,8 +15,10 @@ use bedrud_transport::{
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
+use str0m::crypto::CryptoProvider;
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, IceCreds, Input, Output, Rtc};
 
@@ -70,18 +74,45 @@ impl Pair {
     }
 
     pub fn with(seed: u64, config: TransportConfig, addresses: &[SocketAddr]) -> Self {
-        Self::build(seed, config, addresses, false)
+        Self::build(seed, config, addresses, false, None)
     }
 
     /// With a client that took the part of the DTLS server.
     pub fn with_dtls_server(seed: u64) -> Self {
-        Self::build(seed, TransportConfig::default(), &[address(0)], true)
+        Self::build(seed, TransportConfig::default(), &[address(0)], true, None)
     }
 
-    fn build(seed: u64, config: TransportConfig, addresses: &[SocketAddr], dtls_server: bool) -> Self {
+    /// Connected, with a client whose SCTP the test has taken over.
+    pub fn with_raw_client(seed: u64) -> (Self, raw::Raw) {
+        let raw = raw::Raw::default();
+        let config = TransportConfig::default();
+        let mut pair =
+            Self::build(seed, config, &[address(0)], false, Some(Arc::new(raw.provider()))).open_channels();
+        pair.run(Duration::from_secs(1));
+        raw.take_over();
+        (pair, raw)
+    }
+
+    /// Lets the raw client send what is queued, and the server answer.
+    pub fn flush_raw(&mut self) {
+        let _ = self.client.handle_input(Input::Timeout(self.now));
+        self.run(LATENCY);
+    }
+
+    fn build(
+        seed: u64,
+        config: TransportConfig,
+        addresses: &[SocketAddr],
+        dtls_server: bool,
+        crypto: Option<Arc<CryptoProvider>>,
+    ) -> Self {
         let now = start();
         let context = TransportContext::new(config, None).unwrap();
-        let mut client = Rtc::builder().build(now);
+        let mut builder = Rtc::builder();
+        if let Some(crypto) = crypto {
+            builder = builder.set_crypto_provider(crypto);
+        }
+        let mut client = builder.build(now);
         for a in addresses {
             client.add_local_candidate(Candidate::host(*a, "udp").unwrap());
         }
@@ -129,13 +160,16 @@ impl Pair {
 
     /// A pair with channels of both directions, connected.
     pub fn connected(seed: u64) -> Self {
-        let mut pair = Self::new(seed);
-        pair.describe_client();
-        pair.server.open_channel(pair.now, DataChannel::Reliable);
-        pair.server.open_channel(pair.now, DataChannel::Lossy);
-        assert!(pair.run_until(Duration::from_secs(5), |p| p.server_opened(DataChannel::Lossy)
+        Self::new(seed).open_channels()
+    }
+
+    fn open_channels(mut self) -> Self {
+        self.describe_client();
+        self.server.open_channel(self.now, DataChannel::Reliable);
+        self.server.open_channel(self.now, DataChannel::Lossy);
+        assert!(self.run_until(Duration::from_secs(5), |p| p.server_opened(DataChannel::Lossy)
             && p.server_opened(DataChannel::Reliable)));
-        pair
+        self
     }
 
     pub fn server_opened(&self, channel: DataChannel) -> bool {
