@@ -34,3 +34,5 @@ mod server;
 mod server_sdk;
 #[path = "process/signalling.rs"]
 mod signalling;
+#[path = "process/stuck.rs"]
+mod stuck;

@@ -24,4 +24,5 @@ pub mod shutdown;
 pub mod stream;
 pub mod stun;
 pub mod tls;
+mod watchdog;
 pub mod webhooks;

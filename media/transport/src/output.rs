@@ -16,6 +16,8 @@ pub enum CloseReason {
     ProtocolError,
     /// A reliable data channel could not be drained within its limits.
     SlowConsumer,
+    /// The server failed while it served this transport, and has given up what it held of it.
+    ServerFailure,
 }
 
 /// One output of [`crate::Transport::poll_output`].

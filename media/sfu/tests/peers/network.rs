@@ -92,6 +92,8 @@ pub struct Network {
     pub loss: u32,
     pub dead: HashSet<SocketAddr>,
     pub deaf: HashSet<SocketAddr>,
+    /// The control plane takes no events.
+    pub stalled: bool,
     rng: SmallRng,
     wire: VecDeque<Datagram>,
     batch: SendBatch,
@@ -112,6 +114,7 @@ impl Network {
             loss: 0,
             dead: HashSet::new(),
             deaf: HashSet::new(),
+            stalled: false,
             rng: SmallRng::seed_from_u64(seed),
             wire: VecDeque::new(),
             batch: SendBatch::default(),
@@ -269,7 +272,9 @@ impl Network {
             self.deliver(d);
         }
         self.flush();
-        while let Some(e) = self.shard.poll_event() {
+        while !self.stalled
+            && let Some(e) = self.shard.poll_event()
+        {
             self.events.push(e);
         }
     }
