@@ -40,3 +40,5 @@ mod signalling;
 mod signals;
 #[path = "process/silence.rs"]
 mod silence;
+#[path = "process/stuck.rs"]
+mod stuck;

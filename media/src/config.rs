@@ -12,6 +12,9 @@ pub struct SfuConfig {
     pub net: NetConfig,
     /// TCP port of the listener that hands ICE/TCP connections over; without it no TCP candidates are offered.
     pub tcp_port: Option<u16>,
+    /// Addresses of that listener. Those on loopback are reached from this machine only, under themselves. Empty stands for
+    /// all addresses.
+    pub tcp_addresses: Vec<IpAddr>,
     /// Addresses of this node as clients see it, when they differ from its interfaces.
     pub external_ips: Vec<IpAddr>,
     /// Offer the loopback address as well, for clients on this machine.
@@ -38,6 +41,7 @@ impl Default for SfuConfig {
         Self {
             net: NetConfig::default(),
             tcp_port: None,
+            tcp_addresses: Vec::new(),
             external_ips: Vec::new(),
             loopback_candidate: false,
             transport: TransportConfig::default(),
@@ -58,5 +62,44 @@ impl SfuConfig {
         let mut config = Self::default();
         config.net.bind = address;
         config
+    }
+
+    /// Whether a client that is told this address of the node finds the TCP listener there. Addresses that are not those
+    /// of the listener may be its outside, behind a NAT; loopback has no outside.
+    pub(crate) fn takes_tcp_at(&self, told: IpAddr) -> bool {
+        let listens = &self.tcp_addresses;
+        listens.is_empty()
+            || listens
+                .iter()
+                .any(|own| own.is_unspecified() || *own == told || !own.is_loopback() && !told.is_loopback())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tcp_is_offered_where_the_listener_is_reached() {
+        let takes = |listens: &[&str], told: &str| {
+            let tcp_addresses = listens.iter().map(|ip| ip.parse().unwrap()).collect();
+            SfuConfig { tcp_addresses, ..SfuConfig::default() }.takes_tcp_at(told.parse().unwrap())
+        };
+        for (listens, told, expected) in [
+            (&[][..], "203.0.113.9", true),
+            (&["::"], "127.0.0.1", true),
+            (&["::"], "203.0.113.9", true),
+            // Behind a NAT the address that is told is not that of the listener.
+            (&["10.0.0.5"], "203.0.113.9", true),
+            (&["10.0.0.5"], "127.0.0.1", false),
+            (&["127.0.0.1"], "203.0.113.9", false),
+            (&["127.0.0.1"], "127.0.0.1", true),
+            (&["127.0.0.1"], "127.0.0.2", false),
+            (&["127.0.0.1", "::1"], "::1", true),
+            (&["127.0.0.1", "10.0.0.5"], "203.0.113.9", true),
+            (&["127.0.0.1", "10.0.0.5"], "127.0.0.1", true),
+        ] {
+            assert_eq!(takes(listens, told), expected, "{told} with a listener at {listens:?}");
+        }
     }
 }

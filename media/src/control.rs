@@ -1,16 +1,22 @@
 //! The control thread: owns the hub, and carries its outputs to sessions, shards and callers.
 
+mod commands;
+mod questions;
+
 use crate::outbox::Outbox;
 use crate::session::SessionOutput;
 use crate::stats::{SfuMetrics, SfuStats};
-use bedrud_net::MediaNet;
+use bedrud_net::{HEARTBEAT_INTERVAL, Heartbeat, MediaNet, ReportSink, ShardReport};
 use bedrud_room::{
     ConnId, Hub, Input, JoinError, JoinParams, Now, OneShotRequest, OneShotResult, Output, Revocation,
     RoomEvent, ServiceError, ServiceId, ServiceRequest, ServiceResponse, ShardId,
 };
 use bedrud_sfu::Event;
+use commands::{RETRY, Stuck, Waiting};
 use livekit_protocol::SignalRequest;
+use questions::{Answered, Questions};
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -66,6 +72,11 @@ pub(crate) enum Request {
         drain: Duration,
         reply: oneshot::Sender<()>,
     },
+    /// The next message of this session fails inside.
+    #[cfg(any(test, feature = "test-util"))]
+    Fail {
+        conn: ConnId,
+    },
 }
 
 /// A session is gone, after it had handed over `sent` messages.
@@ -87,7 +98,34 @@ pub(crate) struct Queues {
     pub(crate) requests: mpsc::Receiver<Request>,
     pub(crate) closing: mpsc::UnboundedReceiver<Closing>,
     pub(crate) shard_events: mpsc::Receiver<(u16, Event)>,
+    /// Answers to questions, by their number. Bounded by what may be asked of a shard at a time.
+    pub(crate) reports: mpsc::UnboundedReceiver<(u64, u16, ShardReport)>,
     pub(crate) stopped: watch::Receiver<bool>,
+}
+
+/// What the control thread is connected to.
+pub(crate) struct Plugs {
+    pub(crate) net: Arc<MediaNet>,
+    pub(crate) events: broadcast::Sender<Box<RoomEvent>>,
+    pub(crate) reports: mpsc::UnboundedSender<(u64, u16, ShardReport)>,
+    pub(crate) heartbeat: Heartbeat,
+    pub(crate) failure: Failure,
+}
+
+/// Says that the process cannot go on. The first word counts.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure(pub(crate) watch::Sender<Option<Arc<str>>>);
+
+impl Failure {
+    pub(crate) fn report(&self, why: &str) {
+        self.0.send_if_modified(|first| {
+            let new = first.is_none();
+            if new {
+                *first = Some(why.into());
+            }
+            new
+        });
+    }
 }
 
 struct Conn {
@@ -101,8 +139,13 @@ struct Conn {
 
 pub(crate) struct Control {
     hub: Hub,
-    net: Arc<MediaNet>,
-    events: broadcast::Sender<Box<RoomEvent>>,
+    plugs: Plugs,
+    waiting: Waiting,
+    questions: Questions,
+    /// Failures of this thread around the hub.
+    failures: u64,
+    #[cfg(any(test, feature = "test-util"))]
+    fail: Option<ConnId>,
     conns: HashMap<ConnId, Conn>,
     validations: HashMap<ServiceId, oneshot::Sender<Result<(), JoinError>>>,
     calls: HashMap<ServiceId, oneshot::Sender<Result<ServiceResponse, ServiceError>>>,
@@ -116,16 +159,21 @@ enum Work {
     Request(Request),
     Closing(Closing),
     Shard(u16, Event),
+    Report(u64, u16, Box<ShardReport>),
     Timeout,
     Stop,
 }
 
 impl Control {
-    pub(crate) fn new(hub: Hub, net: Arc<MediaNet>, events: broadcast::Sender<Box<RoomEvent>>) -> Self {
+    pub(crate) fn new(hub: Hub, plugs: Plugs) -> Self {
         Self {
             hub,
-            net,
-            events,
+            plugs,
+            waiting: Waiting::default(),
+            questions: Questions::default(),
+            failures: 0,
+            #[cfg(any(test, feature = "test-util"))]
+            fail: None,
             conns: HashMap::new(),
             validations: HashMap::new(),
             calls: HashMap::new(),
@@ -143,7 +191,8 @@ impl Control {
                 break;
             }
             let now = now();
-            self.handle(now, work);
+            self.plugs.heartbeat.beat(now.mono);
+            self.guarded(now, work);
             for _ in 0..BURST {
                 let more = if let Ok((shard, event)) = queues.shard_events.try_recv() {
                     Work::Shard(shard, event)
@@ -152,16 +201,19 @@ impl Control {
                 } else {
                     break;
                 };
-                self.handle(now, more);
+                self.guarded(now, more);
             }
             if self.hub.poll_deadline().is_some_and(|t| t <= now.mono) {
-                self.input(now, Input::Timeout);
+                self.guarded(now, Work::Timeout);
             }
+            let net = Arc::clone(&self.plugs.net);
+            self.waiting.retry(|shard, command| net.command(shard, command));
+            self.answer_questions(now);
             if self.is_drained(now.mono) {
                 break;
             }
         }
-        self.net.shutdown();
+        self.plugs.net.shutdown();
         let waiting = self.ending.take().map(|(_, w)| w).unwrap_or_default();
         // Everything this thread holds goes before anyone is told that it is gone.
         drop(self);
@@ -173,13 +225,16 @@ impl Control {
 
     async fn next(&self, queues: &mut Queues) -> Work {
         let ending = self.ending.as_ref().map(|(at, _)| *at);
-        let deadline = [self.hub.poll_deadline(), ending].into_iter().flatten().min();
+        let deadline =
+            [self.hub.poll_deadline(), ending, self.questions.deadline()].into_iter().flatten().min();
         let timer = async {
             match deadline {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
                 None => std::future::pending().await,
             }
         };
+        // At least as often as a thread that lives must be seen to.
+        let rest = if self.waiting.is_empty() { HEARTBEAT_INTERVAL } else { RETRY };
         // While ending, look often whether the sessions have taken what was left for them.
         let poll = async {
             match ending {
@@ -191,9 +246,33 @@ impl Control {
             _ = queues.stopped.changed() => Work::Stop,
             Some((shard, event)) = queues.shard_events.recv() => Work::Shard(shard, event),
             Some(closing) = queues.closing.recv() => Work::Closing(closing),
+            Some((number, shard, report)) = queues.reports.recv() => {
+                Work::Report(number, shard, Box::new(report))
+            }
             request = queues.requests.recv() => request.map_or(Work::Stop, Work::Request),
             () = timer => Work::Timeout,
             () = poll => Work::Timeout,
+            () = tokio::time::sleep(rest) => Work::Timeout,
+        }
+    }
+
+    /// Does one piece of work. What fails inside the hub is dealt with there; a failure around it costs the session whose
+    /// request it was.
+    fn guarded(&mut self, now: Now, work: Work) {
+        let conn = match &work {
+            Work::Request(Request::Join { conn, .. } | Request::Signal { conn, .. })
+            | Work::Closing(Closing { conn, .. }) => Some(*conn),
+            _ => None,
+        };
+        // Unwind safety: the tables here map ids to queues, and a missing entry is a session that is gone.
+        if catch_unwind(AssertUnwindSafe(|| self.handle(now, work))).is_ok() {
+            return;
+        }
+        self.failures += 1;
+        tracing::error!(session = conn.map(|c| c.0), "the control thread failed at the work of this session");
+        if let Some(conn) = conn {
+            self.conns.remove(&conn);
+            self.input(now, Input::SignalClosed { conn });
         }
     }
 
@@ -210,6 +289,7 @@ impl Control {
                 }
             }
             Work::Shard(shard, event) => self.input(now, Input::Shard { shard: ShardId(shard), event }),
+            Work::Report(number, shard, report) => self.questions.answer(number, shard, *report),
             Work::Timeout => self.input(now, Input::Timeout),
             Work::Stop => {}
         }
@@ -231,6 +311,10 @@ impl Control {
                 let Some(known) = self.conns.get_mut(&conn) else { return };
                 known.received += 1;
                 let last = known.close_after.is_some_and(|n| known.received >= n);
+                #[cfg(any(test, feature = "test-util"))]
+                if self.fail.take_if(|failing| *failing == conn).is_some() {
+                    self.hub.fail_after(0);
+                }
                 self.input(now, Input::Signal { conn, request: *request });
                 if last && self.conns.remove(&conn).is_some() {
                     self.input(now, Input::SignalClosed { conn });
@@ -251,12 +335,18 @@ impl Control {
                 let _ = reply.send(());
             }
             Request::Ping { reply } => drop(reply.send(())),
-            Request::Stats { reply } => {
-                let _ = reply.send(self.stats());
+            request @ (Request::Stats { .. } | Request::Metrics { .. }) => {
+                let (net, reports) = (&self.plugs.net, &self.plugs.reports);
+                self.questions.add(now.mono, request, |number| {
+                    let reports = reports.clone();
+                    let sink: ReportSink = Arc::new(move |shard, report| {
+                        let _ = reports.send((number, shard, report));
+                    });
+                    net.ask_reports(&sink)
+                });
             }
-            Request::Metrics { reply } => {
-                let _ = reply.send(SfuMetrics { stats: self.stats(), hub: self.hub.metrics() });
-            }
+            #[cfg(any(test, feature = "test-util"))]
+            Request::Fail { conn } => self.fail = Some(conn),
             Request::Revocations { reply } => drop(reply.send(self.hub.revocations(now))),
             Request::Restore { entries, reply } => {
                 self.hub.restore_revocations(now, entries);
@@ -278,12 +368,27 @@ impl Control {
         }
     }
 
-    fn stats(&self) -> SfuStats {
-        SfuStats {
-            hub: self.hub.stats(),
-            sessions: self.conns.len(),
-            calls: self.calls.len() + self.validations.len() + self.one_shots.len(),
-            shards: self.net.report().unwrap_or_default(),
+    fn answer_questions(&mut self, now: Now) {
+        for Answered { request, reports } in self.questions.take(now.mono) {
+            let last = self.plugs.net.last_reports();
+            let shards = last.into_iter().zip(reports).map(|(last, new)| new.unwrap_or(last)).collect();
+            let stats = SfuStats {
+                hub: self.hub.stats(),
+                sessions: self.conns.len(),
+                calls: self.calls.len() + self.validations.len() + self.one_shots.len(),
+                failures: self.failures,
+                shards,
+            };
+            match request {
+                Request::Stats { reply } => drop(reply.send(stats)),
+                Request::Metrics { reply } => {
+                    // A room that cannot be described must not take the others down.
+                    if let Ok(hub) = catch_unwind(AssertUnwindSafe(|| self.hub.metrics())) {
+                        let _ = reply.send(SfuMetrics { stats, hub });
+                    }
+                }
+                _ => {}
+            }
         }
     }
 
@@ -341,13 +446,15 @@ impl Control {
                 }
             }
             Output::Command { shard, command } => {
-                if let Err(error) = self.net.command(shard.0, command) {
-                    tracing::error!(shard = shard.0, %error, "a command was lost");
+                let net = &self.plugs.net;
+                let sent = self.waiting.send(shard.0, Box::new(command), |s, c| net.command(s, c));
+                if let Err(Stuck(shard)) = sent {
+                    self.plugs.failure.report(&format!("media thread {shard} takes no commands any more"));
                 }
             }
             Output::Event(event) => {
                 // Nobody listening is fine.
-                let _ = self.events.send(event);
+                let _ = self.plugs.events.send(event);
             }
         }
     }

@@ -20,6 +20,22 @@ pub enum StartError {
     Thread(#[from] std::io::Error),
 }
 
+/// A part of the media server does not work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unhealthy {
+    /// It has ended, and does not come back.
+    #[error("{0}")]
+    Failed(String),
+    /// It has not been seen to live for some time.
+    #[error("the {thread} has not moved for {} s", age.as_secs())]
+    Silent {
+        /// Which.
+        thread: String,
+        /// For how long.
+        age: std::time::Duration,
+    },
+}
+
 /// The session has ended on the server's side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the session has ended")]

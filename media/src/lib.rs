@@ -15,7 +15,7 @@ mod sfu;
 mod stats;
 
 pub use config::SfuConfig;
-pub use error::{SessionClosed, StartError};
+pub use error::{SessionClosed, StartError, Unhealthy};
 pub use events::{EventReceiver, SfuEvent};
 pub use session::{Session, SessionOutput};
 pub use sfu::Sfu;

@@ -1,13 +1,13 @@
 //! The handle on a running media server.
 
 use crate::config::SfuConfig;
-use crate::control::{Control, Link, Request};
-use crate::error::StartError;
+use crate::control::{Control, Failure, Link, Plugs, Request};
+use crate::error::{StartError, Unhealthy};
 use crate::events::EventReceiver;
 use crate::outbox::outbox;
 use crate::session::Session;
 use crate::stats::{SfuMetrics, SfuStats};
-use bedrud_net::{AdoptError, EventSink, MediaNet, candidate_ips};
+use bedrud_net::{AdoptError, EventSink, FailureSink, Heartbeat, MediaNet, candidate_ips};
 use bedrud_room::{
     ConnId, Hub, JoinError, JoinParams, Limits, OneShotRequest, OneShotResult, Revocation, RoomEvent,
     ServiceError, ServiceErrorCode, ServiceRequest, ServiceResponse,
@@ -15,15 +15,20 @@ use bedrud_room::{
 use bedrud_transport::TransportContext;
 use livekit_protocol::ServerInfo;
 use std::net::{SocketAddr, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-/// Shard events that may wait for the control plane; then the shards hold them back.
-const SHARD_EVENTS: usize = 16_384;
+/// Shard events that may wait for the control plane. Then the shards hold them back, each with bounds of its own, by
+/// bytes and by transport: so few are kept before that.
+const SHARD_EVENTS: usize = 1024;
+
+/// The control thread has so long to end; if it does not it is left behind.
+const STOP_PATIENCE: Duration = Duration::from_secs(15);
 
 /// A running media server; clones share it. When the last one is dropped it stops at once, without goodbyes.
 #[derive(Clone)]
@@ -34,6 +39,8 @@ struct Inner {
     link: Link,
     events: broadcast::Sender<Box<RoomEvent>>,
     stop: watch::Sender<bool>,
+    heartbeat: Heartbeat,
+    failure: Failure,
     control: Mutex<Option<JoinHandle<()>>>,
     next_conn: AtomicU64,
     session_queue: usize,
@@ -56,18 +63,24 @@ impl Sfu {
         let (hub_seed, net_seed) = seed.split_at(32);
         config.net.seed ^= net_seed.iter().fold(0, |n, b| n << 8 | u64::from(*b));
 
-        let context = TransportContext::new(config.transport, config.certificate)?;
+        let context = TransportContext::new(config.transport, config.certificate.take())?;
         let (shard_sender, shard_events) = mpsc::channel(SHARD_EVENTS);
         let sink: EventSink = Arc::new(move |shard, event| match shard_sender.try_send((shard, event)) {
             Ok(()) | Err(TrySendError::Closed(_)) => Ok(()),
             Err(TrySendError::Full((_, event))) => Err(event),
         });
-        let net = Arc::new(MediaNet::start(&config.net, &context, &sink)?);
+        let failure = Failure(watch::Sender::new(None));
+        let failed: FailureSink = {
+            let failure = failure.clone();
+            Arc::new(move |shard, why| failure.report(&format!("media thread {shard} cannot go on: {why}")))
+        };
+        let net = Arc::new(MediaNet::start(&config.net, &context, &sink, &failed)?);
 
         let ips = candidate_ips(net.local_addr(), &config.external_ips, config.loopback_candidate);
-        let at = |port: u16| ips.iter().map(move |ip| SocketAddr::new(*ip, port)).collect::<Vec<_>>();
-        let udp_candidates = at(net.local_addr().port());
-        let tcp_candidates = config.tcp_port.map(at).unwrap_or_default();
+        let at = |port: u16| ips.iter().map(move |ip| SocketAddr::new(*ip, port));
+        let udp_candidates: Vec<_> = at(net.local_addr().port()).collect();
+        let tcp = config.tcp_port.map(at).into_iter().flatten();
+        let tcp_candidates: Vec<_> = tcp.filter(|address| config.takes_tcp_at(address.ip())).collect();
         config.hub.udp_candidates.clone_from(&udp_candidates);
         config.hub.tcp_candidates.clone_from(&tcp_candidates);
         context.fingerprint().clone_into(&mut config.hub.fingerprint);
@@ -82,18 +95,40 @@ impl Sfu {
         let (closing, closing_queue) = mpsc::unbounded_channel();
         let (events, _) = broadcast::channel(config.event_queue.max(1));
         let (stop, stopped) = watch::channel(false);
-        let control = Control::new(hub, Arc::clone(&net), events.clone());
-        let queues =
-            crate::control::Queues { requests: request_queue, closing: closing_queue, shard_events, stopped };
+        let (reports, report_queue) = mpsc::unbounded_channel();
+        let heartbeat = Heartbeat::new(now());
+        let plugs = Plugs {
+            net: Arc::clone(&net),
+            events: events.clone(),
+            reports,
+            heartbeat: heartbeat.clone(),
+            failure: failure.clone(),
+        };
+        let control = Control::new(hub, plugs);
+        let queues = crate::control::Queues {
+            requests: request_queue,
+            closing: closing_queue,
+            shard_events,
+            reports: report_queue,
+            stopped,
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        let thread = std::thread::Builder::new()
-            .name("sfu-control".to_owned())
-            .spawn(move || runtime.block_on(control.run(queues)))?;
+        let thread = std::thread::Builder::new().name("sfu-control".to_owned()).spawn({
+            let failure = failure.clone();
+            move || {
+                if catch_unwind(AssertUnwindSafe(|| runtime.block_on(control.run(queues)))).is_err() {
+                    tracing::error!("the control thread cannot go on");
+                    failure.report("the control thread could not be put in order after a failure");
+                }
+            }
+        })?;
         Ok(Self(Arc::new(Inner {
             net,
             link: Link { requests, closing },
             events,
             stop,
+            heartbeat,
+            failure,
             control: Mutex::new(Some(thread)),
             next_conn: AtomicU64::new(1),
             session_queue: config.session_queue,
@@ -239,7 +274,50 @@ impl Sfu {
         self.0.link.requests.send(Request::Ping { reply }).await.is_ok() && answer.await.is_ok()
     }
 
-    /// What is held now; `None` after the end.
+    /// Whether every thread has been seen to live within `max_age`, and none has failed. Asks nobody, so it is cheap and
+    /// does not wait.
+    ///
+    /// # Errors
+    /// [`Unhealthy`] with what is wrong.
+    pub fn health(&self, max_age: Duration) -> Result<(), Unhealthy> {
+        if let Some(why) = &*self.0.failure.0.borrow() {
+            return Err(Unhealthy::Failed(why.to_string()));
+        }
+        let now = now();
+        for (thread, heartbeat) in self.threads() {
+            let age = heartbeat.age(now);
+            if age > max_age {
+                return Err(Unhealthy::Silent { thread, age });
+            }
+        }
+        Ok(())
+    }
+
+    /// Every thread of the media server by name, with a number that changes as long as it lives: at least once in
+    /// two seconds, if the machine lets it.
+    #[must_use]
+    pub fn heartbeats(&self) -> Vec<(String, u64)> {
+        self.threads().map(|(thread, heartbeat)| (thread, heartbeat.last())).collect()
+    }
+
+    fn threads(&self) -> impl Iterator<Item = (String, &Heartbeat)> {
+        let shards = (0..).zip(self.0.net.heartbeats());
+        let shards = shards.map(|(n, heartbeat): (usize, _)| (format!("media thread {n}"), heartbeat));
+        std::iter::once(("control thread".to_owned(), &self.0.heartbeat)).chain(shards)
+    }
+
+    /// Resolves when the media server cannot go on, with the reason: a part of it has ended, and whoever depended on it
+    /// is not served any more. The embedder should end the process, or start another server.
+    pub async fn failed(&self) -> String {
+        let mut failure = self.0.failure.0.subscribe();
+        if let Ok(why) = failure.wait_for(Option::is_some).await {
+            return why.as_deref().unwrap_or_default().to_owned();
+        }
+        // Not reached: the sender is in our hands.
+        std::future::pending().await
+    }
+
+    /// What is held now; `None` after the end. A shard that does not answer is shown as it was last.
     pub async fn stats(&self) -> Option<SfuStats> {
         let (reply, answer) = oneshot::channel();
         self.0.link.requests.send(Request::Stats { reply }).await.ok()?;
@@ -279,9 +357,19 @@ impl std::fmt::Debug for Sfu {
 }
 
 impl Inner {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a thread can be joined, or asked whether it has ended, and no more"
+    )]
     fn join_control(&self) {
-        let thread = self.control.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if thread.is_some_and(|t| t.join().is_err()) {
+        let Some(thread) = self.control.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let deadline = now() + STOP_PATIENCE;
+        while !thread.is_finished() && now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if !thread.is_finished() {
+            tracing::error!("the control thread does not end and is left behind");
+        } else if thread.join().is_err() {
             tracing::error!("the control thread had panicked");
         }
     }
@@ -294,6 +382,24 @@ impl Drop for Inner {
     }
 }
 
+#[allow(clippy::disallowed_methods, reason = "signs of life are compared with the clock here")]
+fn now() -> Instant {
+    Instant::now()
+}
+
 fn gone() -> JoinError {
     JoinError { status: 503, message: "the media server is shutting down".to_owned() }
+}
+
+#[cfg(any(test, feature = "test-util"))]
+impl Sfu {
+    /// Lets a shard do something else, in which it is stuck; after an error it fails.
+    pub fn occupy_shard(&self, shard: u16, act: Box<dyn FnOnce() -> std::io::Result<()> + Send>) {
+        self.0.net.occupy(shard, act);
+    }
+
+    /// The next message of this session fails inside.
+    pub async fn fail_next(&self, session: &Session) {
+        let _ = self.0.link.requests.send(Request::Fail { conn: session.conn }).await;
+    }
 }

@@ -12,6 +12,8 @@ pub struct SfuStats {
     pub sessions: usize,
     /// Calls of the room service in progress.
     pub calls: usize,
+    /// Failures caught around the control plane; those inside are [`HubMetrics`]'.
+    pub failures: u64,
     /// Every shard and its sockets.
     pub shards: Vec<ShardReport>,
 }

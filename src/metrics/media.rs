@@ -51,6 +51,7 @@ fn hub(text: &mut Text, metrics: &SfuMetrics) {
     text.family(name, Kind::Counter, "Rooms that opened and closed.");
     text.sample(name, &[("event", "started")], counters.rooms_started);
     text.sample(name, &[("event", "finished")], counters.rooms_finished);
+    text.sample(name, &[("event", "failed")], counters.rooms_failed);
     let name = "livekit_node_messages";
     text.family(name, Kind::Counter, "Signalling messages.");
     let message = |direction| [("type", "signal"), ("status", "success"), ("direction", direction)];
@@ -113,6 +114,10 @@ fn sockets(text: &mut Text, metrics: &SfuMetrics) {
     text.single("bedrud_ice_tcp_connections", Kind::Gauge, "ICE/TCP connections.", tcp);
     let dropped = sum(|n| n.tcp_frames_dropped);
     text.single("bedrud_ice_tcp_dropped_total", Kind::Counter, "ICE/TCP frames dropped.", dropped);
-    let panics = sum(|n| n.panics);
+    let shards = metrics.stats.shards.iter().map(|s| s.shard.panics).sum::<u64>();
+    let panics = sum(|n| n.panics) + shards;
     text.single("bedrud_media_panics_total", Kind::Counter, "Failures caught in the media plane.", panics);
+    let failures = metrics.stats.failures + metrics.hub.counters.failures;
+    let name = "bedrud_control_panics_total";
+    text.single(name, Kind::Counter, "Failures caught in the control plane.", failures);
 }

@@ -4,7 +4,9 @@ use super::client_ip::TrustedProxies;
 use super::http::{HttpLimits, RequestIds, Service};
 use super::listen::{Connections, Port, serve};
 use super::shutdown::{Shutdown, signal};
+use super::watchdog;
 use crate::config::{Limits, Server};
+use anyhow::bail;
 use axum::Router;
 use bedrud_media::Sfu;
 use std::net::TcpListener;
@@ -108,17 +110,33 @@ impl Edge {
     /// ends the waiting. With `farewell`, meetings are first let go on by themselves, and another signal ends that.
     ///
     /// # Errors
-    /// When signals cannot be caught.
+    /// When signals cannot be caught, and when the media server cannot go on: then everything is stopped as after a
+    /// signal, and the process should end with the error, for a service manager to start it again.
     pub async fn run_until_signal(self, media: Sfu, farewell: Option<Farewell>) -> anyhow::Result<()> {
-        let name = signal().await?;
-        if let Some(farewell) = farewell {
-            tracing::info!(signal = name, "no new rooms; waiting for the last participant to leave");
-            tokio::select! {
-                () = farewell.wait(&media) => {}
-                second = signal() => tracing::info!(signal = second?, "waiting no longer"),
+        let stop = async {
+            let name = signal().await?;
+            if let Some(farewell) = farewell {
+                tracing::info!(signal = name, "no new rooms; waiting for the last participant to leave");
+                tokio::select! {
+                    () = farewell.wait(&media) => {}
+                    second = signal() => tracing::info!(signal = second?, "waiting no longer"),
+                }
             }
-        }
+            anyhow::Ok(name)
+        };
+        let name = tokio::select! {
+            name = stop => name?,
+            why = watchdog::watch(&media) => {
+                tracing::error!(why, "the media server cannot go on; the process ends, to be started again");
+                self.stop(media).await?;
+                bail!("the media server cannot go on: {why}");
+            }
+        };
         tracing::info!(signal = name, "stopping");
+        self.stop(media).await
+    }
+
+    async fn stop(self, media: Sfu) -> anyhow::Result<()> {
         // No new connections and no new joins first, then the meetings, then what is left of the requests.
         self.shutdown.begin();
         let drain = self.drain;
@@ -133,5 +151,29 @@ impl Edge {
             second = signal() => tracing::warn!(signal = second?, "stopped at once"),
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::health;
+    use bedrud_media::SfuConfig;
+
+    /// Ready, then not: a thread of it has ended. The process ends with an error that says so.
+    #[tokio::test]
+    async fn a_media_server_that_cannot_go_on_ends_the_process_with_an_error() {
+        let sfu = Sfu::start(SfuConfig::bound_to(([127, 0, 0, 1], 0).into())).unwrap();
+        let ready = health::media_probe(&sfu);
+        assert_eq!(ready().await, Ok(()));
+        let edge = Edge::new(&Server::default()).unwrap();
+        let guard = edge.shutdown.guard();
+        sfu.occupy_shard(0, Box::new(|| Err(std::io::Error::other("broken"))));
+        sfu.failed().await;
+        assert_eq!(ready().await, Err("media server unhealthy"));
+        let others = tokio::spawn(async move { guard.stopped().await });
+        let error = edge.run_until_signal(sfu, None).await.unwrap_err().to_string();
+        assert!(error.starts_with("the media server cannot go on: media thread 0"), "{error}");
+        others.await.unwrap();
     }
 }

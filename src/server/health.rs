@@ -13,8 +13,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// A media server that needs longer is not ready.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// A media server whose control plane needs longer for an answer is not ready. Generous, for a machine that is busy.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Nor is one with a thread that has not been seen to live for this time.
+const MAX_SILENCE: Duration = Duration::from_secs(10);
 
 /// Asks whether requests can be served; the error is a short text without details.
 pub type Probe =
@@ -41,13 +43,17 @@ pub fn alive(ready: Probe) -> MethodRouter {
     })
 }
 
-/// Ready when the control thread answers.
+/// Ready when all threads of the media server live, and its control plane answers.
 #[must_use]
 pub fn media_probe(sfu: &Sfu) -> Probe {
     let sfu = sfu.clone();
     Arc::new(move || {
         let sfu = sfu.clone();
         Box::pin(async move {
+            if let Err(unhealthy) = sfu.health(MAX_SILENCE) {
+                tracing::warn!(%unhealthy, "not ready");
+                return Err("media server unhealthy");
+            }
             let answers = tokio::time::timeout(PROBE_TIMEOUT, sfu.answers()).await;
             if answers.unwrap_or(false) { Ok(()) } else { Err("media server unavailable") }
         })

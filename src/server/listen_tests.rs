@@ -140,16 +140,7 @@ async fn tls_and_plain_http_share_the_port() {
     let plain = f.get("/who?x=1", "").await;
     assert!(plain.starts_with("HTTP/1.1 308") && plain.contains("location: https://h:1/who?x=1"), "{plain}");
 
-    use rustls::pki_types::pem::PemObject as _;
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(rustls::pki_types::CertificateDer::from_pem_file(&files.cert).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let client = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
+    let connector = connector(&files.cert);
     let stream = TcpStream::connect(f.address).await.unwrap();
     let mut stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
     stream.write_all(b"GET /who HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await.unwrap();
@@ -157,6 +148,29 @@ async fn tls_and_plain_http_share_the_port() {
     assert!(answer.ends_with("127.0.0.1 true"), "{answer}");
     assert!(answer.contains("strict-transport-security: max-age="), "{answer}");
     assert!(!plain.contains("strict-transport-security"), "only https may promise https");
+
+    // Records that arrive byte by byte are still TLS.
+    let stream = TcpStream::connect(f.address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let mut stream = connector.connect("localhost".try_into().unwrap(), Trickle(stream)).await.unwrap();
+    stream.write_all(b"GET /who HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await.unwrap();
+    stream.flush().await.unwrap();
+    let answer = read_all(&mut stream).await;
+    assert!(answer.ends_with("127.0.0.1 true"), "{answer}");
+}
+
+/// A client that knows this certificate.
+fn connector(cert: &std::path::Path) -> tokio_rustls::TlsConnector {
+    use rustls::pki_types::pem::PemObject as _;
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(rustls::pki_types::CertificateDer::from_pem_file(cert).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let client = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    tokio_rustls::TlsConnector::from(Arc::new(client))
 }
 
 #[tokio::test]
@@ -170,4 +184,104 @@ async fn stopping_lets_an_open_request_finish_and_takes_no_new_ones() {
     assert!(f.shutdown.finish(Duration::from_secs(10)).await);
     assert!(read_all(&mut stream).await.starts_with("HTTP/1.1 200 OK"));
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+/// A framed Binding request that names no transport of ours.
+fn check() -> Vec<u8> {
+    let mut frame = vec![0, 20, 0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42];
+    frame.extend([7; 12]);
+    frame
+}
+
+/// Beginnings that are neither one thing nor the other, or first one and then another: one handler takes each, or it is
+/// closed, and nobody is answered twice.
+#[tokio::test]
+async fn what_begins_as_one_protocol_is_never_served_as_another() {
+    let sfu = Sfu::start(bedrud_media::SfuConfig::bound_to(([127, 0, 0, 1], 0).into())).unwrap();
+    let media = sfu.clone();
+    let f = start(|p| {
+        p.media = Some(media);
+        p.sniff_timeout = Duration::from_secs(5);
+    });
+    let request = b"GET /who HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
+    let mut huge = check();
+    (huge[0], huge[1]) = (0xff, 0xff);
+    let cases: [(&str, Vec<u8>); 7] = [
+        ("a verb, then a check", [b"GET ", &check()[..]].concat()),
+        ("a verb, then a frame with a check", [b"POST", &check()[2..]].concat()),
+        ("a frame of 65,535 bytes", huge.clone()),
+        ("a check, then a frame of 65,535 bytes", [check(), huge].concat()),
+        ("a check, then a request", [&check()[..], request].concat()),
+        ("the beginning of TLS, then a check", [b"\x16\x03\x01", &check()[..]].concat()),
+        ("half a verb, then TLS", b"GE\x16\x03\x01".to_vec()),
+    ];
+    let exchange = async |what: &str, bytes: &[u8], at_once: usize| {
+        let mut stream = TcpStream::connect(f.address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        // A refusal may come before the last byte.
+        for piece in bytes.chunks(at_once) {
+            if stream.write_all(piece).await.is_err() {
+                break;
+            }
+        }
+        let answer = read_all(&mut stream).await;
+        assert!(!answer.contains("200 OK"), "{what}: served as HTTP: {answer}");
+        assert!(!answer.starts_with('\u{1}'), "{what}: served as ICE");
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{what}: {answer}");
+    };
+    let all =
+        cases.iter().flat_map(|(what, bytes)| [exchange(what, bytes, 1), exchange(what, bytes, 1 << 20)]);
+    futures_util::future::join_all(all).await;
+    // The plain cases beside them, byte by byte: the one is served, the other has ten seconds.
+    let mut stream = TcpStream::connect(f.address).await.unwrap();
+    for byte in request {
+        stream.write_all(&[*byte]).await.unwrap();
+    }
+    assert!(read_all(&mut stream).await.starts_with("HTTP/1.1 200 OK"));
+    let mut stream = TcpStream::connect(f.address).await.unwrap();
+    for byte in check() {
+        stream.write_all(&[byte]).await.unwrap();
+    }
+    // Half a minute before; the deadline itself is tested with the clock in hand.
+    let closed = tokio::time::timeout(Duration::from_secs(25), read_all(&mut stream)).await;
+    assert_eq!(closed.expect("an unanswered check holds its connection"), "");
+    assert_eq!(sfu.stats().await.unwrap().tcp_connections(), 0);
+}
+
+/// Hands over one byte at a time.
+struct Trickle(TcpStream);
+
+impl AsyncRead for Trickle {
+    fn poll_read(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        buf: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        std::pin::Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl tokio::io::AsyncWrite for Trickle {
+    fn poll_write(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        bytes: &[u8],
+    ) -> std::task::Poll<io::Result<usize>> {
+        let one = bytes.get(..1).unwrap_or(bytes);
+        std::pin::Pin::new(&mut self.0).poll_write(cx, one)
+    }
+
+    fn poll_flush(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        std::pin::Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        std::pin::Pin::new(&mut self.0).poll_shutdown(cx)
+    }
 }

@@ -51,14 +51,16 @@ pub fn warn_inert(file: &str, keys: &[String]) {
 }
 
 /// Ports of media.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// Port of the HTTP listener.
     pub http: u16,
     /// Media over UDP.
     pub udp: SocketAddr,
-    /// ICE over TCP, if a listener that clients reach takes it.
-    pub ice_tcp: Option<u16>,
+    /// Port of the listener that takes ICE over TCP.
+    pub ice_tcp: u16,
+    /// Where that listens. It is offered at addresses under which clients reach it.
+    pub ice_tcp_ips: Vec<IpAddr>,
 }
 
 impl Place {
@@ -66,7 +68,7 @@ impl Place {
     #[must_use]
     pub fn beside(settings: &MediaConfig, http: SocketAddr) -> Self {
         let udp = SocketAddr::new(http.ip(), udp_port(settings, http.port()));
-        Self { http: http.port(), udp, ice_tcp: Some(http.port()) }
+        Self { http: http.port(), udp, ice_tcp: http.port(), ice_tcp_ips: vec![http.ip()] }
     }
 }
 
@@ -82,7 +84,8 @@ pub fn udp_port(settings: &MediaConfig, main: u16) -> u16 {
 /// The UDP port is taken, no address is left to tell clients, or the system lacks what is needed.
 pub async fn start(settings: &MediaConfig, place: Place) -> anyhow::Result<Sfu> {
     let mut config = SfuConfig::bound_to(place.udp);
-    config.tcp_port = place.ice_tcp;
+    config.tcp_port = Some(place.ice_tcp);
+    config.tcp_addresses = place.ice_tcp_ips;
     // A socket at one address has no other to offer.
     let announce = announce(settings);
     if place.udp.ip().is_unspecified() || !announce.fixed.is_empty() {

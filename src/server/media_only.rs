@@ -94,18 +94,15 @@ pub async fn run(
             Err(error) => return Err(error),
         }
     }
-    let media_ip = media_ip(settings.development, &ips);
-    let ice_tcp = settings.rtc.tcp_port.filter(|p| *p != port);
-    let place = Place {
-        http: port,
-        udp: SocketAddr::new(media_ip, media::udp_port(&settings, port)),
-        // Clients elsewhere do not reach a main port on loopback.
-        ice_tcp: ice_tcp.or((media_ip.is_loopback() || !ips.iter().all(IpAddr::is_loopback)).then_some(port)),
-    };
-    if place.ice_tcp.is_none() {
-        tracing::warn!("no ICE over TCP: the main port listens on loopback only (set rtc.tcp_port)");
-    }
+    let place = place(&settings, &ips, port);
+    let media_ip = place.udp.ip();
+    let ice_tcp = (place.ice_tcp != port).then_some(place.ice_tcp);
     let sfu = media::start(&settings, place).await?;
+    if sfu.local_candidates().1.is_empty() {
+        tracing::warn!(
+            "no ICE over TCP: the main port listens on loopback only, and clients are told other addresses (set rtc.tcp_port)"
+        );
+    }
     let figures = Metrics::new(sfu.clone(), settings.prometheus.rooms as usize);
     let hooks = match hooks {
         Some((settings, outbox)) => {
@@ -152,6 +149,18 @@ pub async fn run(
         outbox.store.close().await;
     }
     ended
+}
+
+/// Where media is, with the main port at these addresses.
+fn place(settings: &MediaConfig, ips: &[IpAddr], port: u16) -> Place {
+    let media_ip = media_ip(settings.development, ips);
+    let own = settings.rtc.tcp_port.filter(|p| *p != port);
+    Place {
+        http: port,
+        udp: SocketAddr::new(media_ip, media::udp_port(settings, port)),
+        ice_tcp: own.unwrap_or(port),
+        ice_tcp_ips: if own.is_some() { vec![media_ip] } else { ips.to_vec() },
+    }
 }
 
 /// In development nobody wants to wait.
@@ -202,6 +211,25 @@ fn media_ip(development: bool, ips: &[IpAddr]) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_main_port_on_loopback_offers_tcp_to_those_who_are_told_loopback() {
+        let offered = async |bind: &str, node_ip: &str, tcp_port: Option<u16>| {
+            let mut settings =
+                MediaConfig { bind_addresses: vec![bind.to_owned()], ..MediaConfig::default() };
+            settings.rtc.node_ip.0 = vec![node_ip.to_owned()];
+            settings.rtc.tcp_port = tcp_port;
+            settings.rtc.udp_port.0 = Some(0);
+            let place = place(&settings, &bind_ips(&settings), 7880);
+            let sfu = media::start(&settings, place).await.unwrap();
+            sfu.local_candidates().1.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(offered("127.0.0.1", "127.0.0.1", None).await, ["127.0.0.1:7880"]);
+        assert!(offered("127.0.0.1", "203.0.113.9", None).await.is_empty(), "nobody elsewhere reaches it");
+        assert_eq!(offered("127.0.0.1", "203.0.113.9", Some(7881)).await, ["203.0.113.9:7881"]);
+        assert_eq!(offered("", "203.0.113.9", None).await, ["203.0.113.9:7880"]);
+        assert_eq!(offered("10.0.0.5", "203.0.113.9", None).await, ["203.0.113.9:7880"]);
+    }
 
     #[test]
     fn addresses_follow_the_reference_server() {

@@ -28,4 +28,5 @@ pub mod stream;
 pub mod stun;
 pub mod tls;
 pub mod urls;
+mod watchdog;
 pub mod webhooks;

@@ -70,6 +70,15 @@ impl Server {
         server
     }
 
+    /// The id of a thread of the process.
+    pub(crate) fn thread(&self, name: &str) -> i32 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let named = tasks.map(Result::unwrap).find(|task| {
+            std::fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim() == name)
+        });
+        named.unwrap().file_name().to_str().unwrap().parse().unwrap()
+    }
+
     /// Descriptors open in the process.
     pub(crate) fn open_fds(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()

@@ -23,8 +23,10 @@ pub struct TcpLimits {
     pub connections: usize,
     /// Connections of one IPv4 address or IPv6 /64 that have not authenticated.
     pub unauthenticated_per_host: u32,
-    /// A connection without an authenticated check for this time is closed.
+    /// A connection that authenticated is closed after this time without another check.
     pub idle: Duration,
+    /// A connection that has not authenticated by a check within this time is closed.
+    pub unauthenticated: Duration,
     /// Bytes that may wait to be written; more stops video.
     pub queue_bytes: usize,
     /// Age of the oldest waiting byte that stops video.
@@ -37,6 +39,7 @@ impl Default for TcpLimits {
             connections: 10_000,
             unauthenticated_per_host: 20,
             idle: Duration::from_secs(30),
+            unauthenticated: Duration::from_secs(10),
             queue_bytes: 256 << 10,
             queue_age: Duration::from_millis(500),
         }

@@ -28,6 +28,17 @@ pub enum NetError {
     Stopped,
 }
 
+/// A media thread cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ThreadError {
+    /// The sockets cannot be watched any more.
+    #[error("waiting for its sockets failed: {0}")]
+    Poll(io::Error),
+    /// Failures that no connection could be blamed for.
+    #[error("it fails again and again, or could not be put in order after a failure")]
+    BeyondRepair,
+}
+
 /// A TCP connection was not taken over. It is closed.
 #[derive(Debug, thiserror::Error)]
 pub enum AdoptError {

@@ -9,6 +9,7 @@
 
 mod config;
 mod error;
+mod heartbeat;
 mod interfaces;
 mod media_net;
 mod poller;
@@ -20,8 +21,9 @@ mod udp;
 
 pub use config::{NetConfig, TcpLimits, UdpMode};
 pub use error::{AdoptError, NetError};
+pub use heartbeat::{HEARTBEAT_INTERVAL, Heartbeat};
 pub use interfaces::{LocalAddress, candidate_ips, local_addresses, local_ips};
-pub use media_net::{EventSink, MediaNet};
-pub use report::{NetCounters, ShardReport};
+pub use media_net::{EventSink, FailureSink, MediaNet};
+pub use report::{NetCounters, ReportSink, ShardReport};
 pub use sniff::{SNIFF_BYTES, Sniff, sniff};
 pub use tcp::{FrameError, FrameReader, MAX_FRAME, SSL_CLIENT_HELLO, SSL_SERVER_HELLO, write_frame};

@@ -58,11 +58,25 @@ impl Poller {
         self.control(libc::EPOLL_CTL_MOD, fd, token, interest)
     }
 
+    /// Forgets a socket that goes on living elsewhere. A closed one is forgotten by itself, unless a descriptor of it
+    /// is still open.
+    pub(crate) fn remove(&self, fd: &impl AsRawFd) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_DEL, fd, 0, Interest::Read)
+    }
+
     fn control(&self, op: libc::c_int, fd: &impl AsRawFd, token: u64, interest: Interest) -> io::Result<()> {
         let mut event = libc::epoll_event { events: interest.bits(), u64: token };
         // SAFETY: `event` outlives the call; both descriptors are open.
         let result = unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), op, fd.as_raw_fd(), &raw mut event) };
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// From now on waiting fails.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn break_for_test(&mut self) {
+        if let Ok(null) = std::fs::File::open("/dev/null") {
+            self.epoll = null.into();
+        }
     }
 
     /// Waits at most `timeout` (forever when `None`), rounded up to a millisecond.

@@ -1,6 +1,10 @@
 //! What a shard thread holds and has done.
 
 use bedrud_sfu::ShardStats;
+use std::sync::Arc;
+
+/// Takes the reports of shards, by their number. Called on their threads; must not block.
+pub type ReportSink = Arc<dyn Fn(u16, ShardReport) + Send + Sync>;
 
 /// Counters of one thread's sockets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,11 +41,11 @@ pub struct NetCounters {
     pub tcp_frames_out: u64,
     /// ICE/TCP frames dropped by back-pressure or for lack of a connection.
     pub tcp_frames_dropped: u64,
-    /// Panics caught in the shard.
+    /// Panics caught around the sockets. Those inside the shard are [`ShardStats::panics`].
     pub panics: u64,
 }
 
-/// One thread's answer to [`crate::MediaNet::report`].
+/// One thread's answer to [`crate::MediaNet::ask_reports`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ShardReport {
     /// The shard.

@@ -1,5 +1,6 @@
 //! What the state machines share: settings, time, randomness, routing tables and the output queue.
 
+use crate::arrivals::Arrivals;
 use crate::config::HubConfig;
 use crate::ids::{Ids, Pid, RoomKey, Sid, sid};
 use crate::io::{ConnId, Now, Output, RoomEvent, ShardId};
@@ -37,6 +38,10 @@ pub(crate) struct Core {
     pub(crate) participants: usize,
     pub(crate) revoked: Revocations,
     pub(crate) demand_moved: bool,
+    pub(crate) arrivals: Arrivals,
+    /// Fail after so many effects.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fault: Option<usize>,
 }
 
 impl Core {
@@ -59,6 +64,9 @@ impl Core {
             participants: 0,
             revoked: Revocations::default(),
             demand_moved: false,
+            arrivals: Arrivals::default(),
+            #[cfg(any(test, feature = "test-util"))]
+            fault: None,
         }
     }
 
@@ -76,6 +84,9 @@ impl Core {
             participants: &mut self.participants,
             revoked: &mut self.revoked,
             demand_moved: &mut self.demand_moved,
+            arrivals: &mut self.arrivals,
+            #[cfg(any(test, feature = "test-util"))]
+            fault: &mut self.fault,
         }
     }
 }
@@ -96,6 +107,9 @@ pub(crate) struct Cx<'a> {
     pub(crate) revoked: &'a mut Revocations,
     /// Somebody watches a forwarded track differently: its publisher's room must hear of it.
     pub(crate) demand_moved: &'a mut bool,
+    pub(crate) arrivals: &'a mut Arrivals,
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fault: &'a mut Option<usize>,
 }
 
 impl Now {
@@ -106,8 +120,27 @@ impl Now {
 }
 
 impl Cx<'_> {
+    /// Where a test lets the hub fail.
+    #[cfg(any(test, feature = "test-util"))]
+    fn effect(&mut self) {
+        match self.fault {
+            Some(0) => {
+                *self.fault = None;
+                // Without the hook, which would print a backtrace.
+                std::panic::resume_unwind(Box::new("injected"));
+            }
+            Some(left) => *left -= 1,
+            None => {}
+        }
+    }
+
+    #[cfg(not(any(test, feature = "test-util")))]
+    #[inline]
+    fn effect(&mut self) {}
+
     /// Sends to a client, if it has a socket now.
     pub(crate) fn signal(&mut self, conn: Option<ConnId>, message: signal_response::Message) {
+        self.effect();
         if let Some(conn) = conn {
             self.out.push_back(Output::Signal { conn, response: Arc::new(message.into()) });
         }
@@ -115,6 +148,7 @@ impl Cx<'_> {
 
     /// Sends one message to many clients.
     pub(crate) fn broadcast(&mut self, conns: Vec<ConnId>, message: signal_response::Message) {
+        self.effect();
         if !conns.is_empty() {
             self.out.push_back(Output::Broadcast { conns, response: Arc::new(message.into()) });
         }
@@ -122,15 +156,19 @@ impl Cx<'_> {
 
     /// Closes a socket and forgets it.
     pub(crate) fn close_signal(&mut self, conn: ConnId, clean: bool) {
+        self.effect();
         self.routes.conns.remove(&conn);
         self.out.push_back(Output::CloseSignal { conn, clean });
     }
 
     pub(crate) fn command(&mut self, shard: u16, command: Command) {
+        self.effect();
         self.out.push_back(Output::Command { shard: ShardId(shard), command });
     }
 
     pub(crate) fn event(&mut self, event: RoomEvent) {
+        self.effect();
+        self.arrivals.note(&event);
         self.out.push_back(Output::Event(Box::new(event)));
     }
 
@@ -139,16 +177,19 @@ impl Cx<'_> {
     }
 
     pub(crate) fn set_timer(&mut self, room: RoomKey, pid: Option<Pid>, timer: Timer, delay: Duration) {
+        self.effect();
         let at = self.after(delay);
         self.timers.set(TimerKey { room, pid, timer }, at);
     }
 
     pub(crate) fn arm_timer(&mut self, room: RoomKey, pid: Option<Pid>, timer: Timer, delay: Duration) {
+        self.effect();
         let at = self.after(delay);
         self.timers.arm(TimerKey { room, pid, timer }, at);
     }
 
     pub(crate) fn cancel_timer(&mut self, room: RoomKey, pid: Option<Pid>, timer: Timer) {
+        self.effect();
         self.timers.cancel(&TimerKey { room, pid, timer });
     }
 

@@ -31,6 +31,18 @@ pub(crate) struct Forward {
     relay: Option<Relay>,
 }
 
+impl Forward {
+    /// Whether a room is at either end.
+    pub(crate) fn concerns(&self, room: RoomKey) -> bool {
+        self.source.0 == room || self.shown.0 == room
+    }
+
+    /// What it holds on the shards.
+    pub(crate) fn transports(&self) -> impl Iterator<Item = TransportId> + use<> {
+        self.relay.as_ref().map(Relay::ends).into_iter().flatten()
+    }
+}
+
 type Reply = Result<ServiceResponse, ServiceError>;
 
 fn refused(code: ServiceErrorCode, text: &str) -> ServiceError {
@@ -178,7 +190,7 @@ impl Hub {
         }
     }
 
-    fn end_forward(&mut self, now: Now, Forward { source, shown, relay, .. }: Forward) {
+    pub(crate) fn end_forward(&mut self, now: Now, Forward { source, shown, relay, .. }: Forward) {
         let mut cx = self.core.at(now);
         if let Some(relay) = relay {
             relay.close(&mut cx);

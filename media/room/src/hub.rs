@@ -3,6 +3,8 @@
 mod events;
 mod join;
 mod one_shot;
+mod recover;
+mod rooms;
 mod service;
 
 use crate::config::HubConfig;
@@ -16,6 +18,8 @@ use crate::room::Room;
 use livekit_protocol::{DisconnectReason, RoomConfiguration};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use recover::Asked;
+use rooms::Rooms;
 use std::collections::HashMap;
 use std::time::Instant;
 
@@ -39,9 +43,14 @@ pub struct HubStats {
 }
 
 /// The control plane of one node.
+///
+/// A panic inside ends the room that was being worked on and nothing else, see [`HubCounters::failures`]. One that leaves
+/// [`Hub::handle`] means that the hub is of no more use.
+///
+/// [`HubCounters::failures`]: crate::HubCounters::failures
 pub struct Hub {
     pub(crate) core: Core,
-    pub(crate) rooms: HashMap<RoomKey, Room>,
+    pub(crate) rooms: Rooms,
     /// The newest open room of each name.
     names: HashMap<String, RoomKey>,
     /// By the embedder's ids.
@@ -59,7 +68,7 @@ impl Hub {
         let core = Core::new(config, StdRng::from_seed(seed));
         Self {
             core,
-            rooms: HashMap::new(),
+            rooms: Rooms::default(),
             names: HashMap::new(),
             ids: HashMap::new(),
             forwards: Vec::new(),
@@ -71,6 +80,21 @@ impl Hub {
 
     /// Takes one input. Drain [`Hub::poll`] afterwards.
     pub fn handle(&mut self, now: Now, input: Input) {
+        let asked = Asked::by(&input);
+        self.guarded(now, asked, |hub| hub.take(now, input));
+        // What a room's failure leaves undone for the others is done now; each failure ends a room, so this ends.
+        loop {
+            let failed = self.guarded(now, Asked::Nobody, |hub| {
+                hub.run_timers(now);
+                hub.sync_forwards(now);
+            });
+            if failed.is_none_or(|rooms| rooms == 0) {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, now: Now, input: Input) {
         self.tally.input(now, &input);
         match input {
             Input::Join { conn, params } => self.on_join(now, conn, *params),
@@ -104,8 +128,6 @@ impl Hub {
             Input::Drain => self.draining = true,
             Input::Shutdown => self.shut_down(now),
         }
-        self.run_timers(now);
-        self.sync_forwards(now);
     }
 
     /// Next thing to do, until `None`.
@@ -126,7 +148,7 @@ impl Hub {
     /// Figures for the operator.
     #[must_use]
     pub fn metrics(&self) -> HubMetrics {
-        self.tally.snapshot(&self.rooms)
+        self.tally.snapshot(self.rooms.iter())
     }
 
     /// When [`Input::Timeout`] is due, if ever.
@@ -214,15 +236,22 @@ impl Hub {
         let key = room.key;
         self.names.insert(name.to_owned(), key);
         self.rooms.insert(key, room);
+        if let Some(room) = self.rooms.get_mut(&key) {
+            room.begin(&mut self.core.at(now));
+        }
         key
     }
 
     fn shut_down(&mut self, now: Now) {
         self.closing = true;
-        for room in self.rooms.values_mut() {
-            room.close(&mut self.core.at(now), DisconnectReason::ServerShutdown);
+        for key in self.rooms.keys() {
+            self.guarded(now, Asked::Nobody, |hub| {
+                if let Some(room) = hub.rooms.get_mut(&key) {
+                    room.close(&mut hub.core.at(now), DisconnectReason::ServerShutdown);
+                }
+            });
+            self.rooms.remove(&key);
         }
-        self.rooms.clear();
         self.names.clear();
         self.ids.clear();
         self.forwards.clear();
@@ -239,5 +268,18 @@ impl Hub {
         for entry in entries {
             self.core.revoked.add(entry, now.unix_secs());
         }
+    }
+}
+
+#[cfg(any(test, feature = "test-util"))]
+impl Hub {
+    /// The next input fails after so many of its effects, once.
+    pub fn fail_after(&mut self, effects: usize) {
+        self.core.fault = Some(effects);
+    }
+
+    /// Whether the failure asked for is still to come. Takes it back.
+    pub fn take_fault(&mut self) -> bool {
+        self.core.fault.take().is_some()
     }
 }

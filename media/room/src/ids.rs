@@ -4,7 +4,7 @@ use bedrud_sfu::{DownTrackId, IceCredentials, TransportId, UpTrackId};
 use livekit_protocol::{TrackSource, TrackType};
 use rand::Rng as _;
 use rand::rngs::StdRng;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 /// A LiveKit sid (`PA_…`, `TR_…`): cheap to copy around.
@@ -107,6 +107,17 @@ impl Ids {
         let epoch = slots.epochs.get_mut(slot as usize)?;
         *epoch = epoch.wrapping_add(1);
         Some(TransportId { shard, slot, epoch: *epoch })
+    }
+
+    /// Every transport that has not been given back.
+    pub(crate) fn transports(&self) -> Vec<TransportId> {
+        let mut taken = Vec::new();
+        for (shard, slots) in (0u16..).zip(&self.shards) {
+            let free: HashSet<u32> = slots.free.iter().copied().collect();
+            let used = (0u32..).zip(&slots.epochs).filter(|(slot, _)| !free.contains(slot));
+            taken.extend(used.map(|(slot, epoch)| TransportId { shard, slot, epoch: *epoch }));
+        }
+        taken
     }
 
     pub(crate) fn free_transport(&mut self, id: TransportId) {

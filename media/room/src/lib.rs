@@ -5,6 +5,7 @@
 
 #![allow(deprecated, reason = "the protocol's deprecated fields are what older clients read")]
 
+mod arrivals;
 mod codec;
 mod config;
 mod context;

@@ -44,6 +44,10 @@ pub struct HubCounters {
     pub signals_in: u64,
     /// Signalling messages to clients.
     pub signals_out: u64,
+    /// Failures caught inside.
+    pub failures: u64,
+    /// Rooms that ended because of one.
+    pub rooms_failed: u64,
 }
 
 /// Tracks or subscriptions by kind.
@@ -167,12 +171,23 @@ impl Tally {
         traffic.bytes_out += stats.down.values().map(|s| s.bytes).sum::<u64>();
     }
 
+    /// Something failed inside.
+    pub(crate) fn failed(&mut self) {
+        self.counters.failures += 1;
+    }
+
+    /// A room ended because of it.
+    pub(crate) fn room_failed(&mut self, room: RoomKey) {
+        self.counters.rooms_failed += 1;
+        self.forget(room);
+    }
+
     pub(crate) fn forget(&mut self, room: RoomKey) {
         self.traffic.remove(&room);
     }
 
-    pub(crate) fn snapshot(&self, rooms: &HashMap<RoomKey, Room>) -> HubMetrics {
-        let mut rooms: Vec<(&RoomKey, &Room)> = rooms.iter().collect();
+    pub(crate) fn snapshot<'a>(&self, rooms: impl Iterator<Item = (&'a RoomKey, &'a Room)>) -> HubMetrics {
+        let mut rooms: Vec<(&RoomKey, &Room)> = rooms.collect();
         rooms.sort_unstable_by_key(|(key, _)| **key);
         let describe =
             |(key, room): (&RoomKey, &Room)| room.metrics(self.traffic.get(key).copied().unwrap_or_default());

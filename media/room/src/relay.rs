@@ -153,6 +153,10 @@ impl Relay {
         self.streams.get(&source).map(|s| &s.arrives)
     }
 
+    pub(crate) fn ends(&self) -> [TransportId; 2] {
+        [self.near, self.far]
+    }
+
     pub(crate) fn has_end(&self, id: TransportId) -> bool {
         self.near == id || self.far == id
     }

@@ -69,6 +69,22 @@ impl<T> Arena<T> {
         self.entries.capacity()
     }
 
+    /// Takes out every value for which `take` is true.
+    pub(crate) fn take_where(&mut self, mut take: impl FnMut(&T) -> bool) -> Vec<(Key, T)> {
+        let mut taken = Vec::new();
+        for (index, entry) in self.entries.iter_mut().enumerate() {
+            if entry.value.as_ref().is_some_and(&mut take)
+                && let Some(value) = entry.value.take()
+            {
+                let key = Key { index: index as u32, generation: entry.generation };
+                entry.generation = entry.generation.wrapping_add(1);
+                self.free.push(key.index);
+                taken.push((key, value));
+            }
+        }
+        taken
+    }
+
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.entries.iter_mut().filter_map(|e| e.value.as_mut())
     }

@@ -106,6 +106,11 @@ impl SendBatch {
         self.arena.truncate(start);
     }
 
+    /// Takes back what was appended since the last whole datagram.
+    pub(crate) fn abandon_rest(&mut self) {
+        self.arena.truncate(self.runs.last().map_or(0, |run| run.end));
+    }
+
     /// Makes everything appended since `start` one datagram to `path`.
     pub fn commit(&mut self, path: Path, start: usize, droppable: bool) {
         let end = self.arena.len();

@@ -48,8 +48,8 @@ pub struct ShardConfig {
     pub max_bitrate: u64,
     /// Lowest egress estimate, bits per second.
     pub min_bitrate: u64,
-    /// Most events waiting for [`crate::Shard::poll_event`]. Beyond it statistics, levels and lossy messages are dropped
-    /// and a transport that sends another reliable message is closed.
+    /// Most messages waiting for [`crate::Shard::poll_event`]. Beyond it statistics and levels are dropped, and transports
+    /// that sent more than others are not listened to until some are taken.
     pub max_events: usize,
 }
 

@@ -77,6 +77,11 @@ impl AddressMap {
         }
     }
 
+    /// Forgets the addresses of owners for which `live` is false.
+    pub(crate) fn retain(&mut self, live: impl Fn(TransportId) -> bool) {
+        self.owners.retain(|_, owner| live(owner.id));
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.owners.len()
     }

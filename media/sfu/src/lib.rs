@@ -12,6 +12,7 @@ mod demux;
 mod downtrack;
 mod egress;
 mod event;
+mod event_queue;
 mod feedback;
 mod hash;
 mod ids;

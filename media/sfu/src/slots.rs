@@ -40,6 +40,10 @@ impl<T> Slots<T> {
         self.entries.iter().flatten().map(|(_, value)| &**value)
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.entries.iter_mut().flatten().map(|(_, value)| &mut **value)
+    }
+
     /// Epoch of the present tenant of a slot.
     pub(crate) fn epoch(&self, slot: u32) -> Option<u16> {
         self.entries.get(slot as usize)?.as_ref().map(|(epoch, _)| *epoch)

@@ -149,6 +149,8 @@ pub struct ShardStats {
     pub nacks_in: u64,
     /// Key frame requests of subscribers.
     pub plis_in: u64,
+    /// Failures caught inside. Each cost the transport that was being served.
+    pub panics: u64,
     /// Drops by reason.
     pub drops: Drops,
 }

@@ -44,6 +44,11 @@ impl Timers {
         self.heap.capacity()
     }
 
+    /// Forgets everything. The owners' notes are void then.
+    pub(crate) fn clear(&mut self) {
+        self.heap.clear();
+    }
+
     /// Forgets entries of transports for which `live` is false.
     pub(crate) fn retain(&mut self, live: impl Fn(TransportId) -> bool) {
         self.heap.retain(|Reverse((_, id))| live(*id));

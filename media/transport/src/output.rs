@@ -19,6 +19,8 @@ pub enum CloseReason {
     SlowConsumer,
     /// The peer took more of SCTP than any client needs.
     Sctp(SctpViolation),
+    /// The server failed while it served this transport, and has given up what it held of it.
+    ServerFailure,
 }
 
 /// One output of [`crate::Transport::poll_output`].

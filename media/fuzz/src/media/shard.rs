@@ -131,6 +131,8 @@ pub fn run(data: &[u8]) {
             assert!(run.segments().all(|s| !s.is_empty() && s.len() <= 1500));
             assert!(peers.iter().any(|p| p.path == run.path), "sent to a stranger");
         }
+        // The shard catches what fails inside; here it is what is looked for.
+        assert_eq!(shard.stats().panics, 0);
         while shard.poll_event().is_some() {}
     }
 }

@@ -2,11 +2,11 @@
 
 use crate::error::NetError;
 use crate::poller::Waker;
-use crate::report::ShardReport;
+use crate::report::ReportSink;
 use crate::tcp::NewConnection;
 use bedrud_sfu::{Command, Path};
 use std::net::SocketAddr;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 /// One message to a shard thread.
 pub(crate) enum Letter {
@@ -21,9 +21,10 @@ pub(crate) enum Letter {
     /// A client address authenticated with another shard: its datagrams go there.
     Owner { remote: SocketAddr, shard: u16 },
     /// A question for the current state.
-    Report(Sender<ShardReport>),
-    /// The end.
-    Shutdown,
+    Report(ReportSink),
+    /// A test takes the thread over.
+    #[cfg(any(test, feature = "test-util"))]
+    Test(Box<dyn FnOnce() -> std::io::Result<()> + Send>),
 }
 
 /// The receiving half.
@@ -59,10 +60,25 @@ impl Outbox {
         }
     }
 
-    /// Sends, waiting for room.
-    pub(crate) fn send(&self, letter: Letter) -> Result<(), NetError> {
-        self.letters.send(letter).map_err(|_| NetError::Stopped)?;
+    /// As [`Outbox::try_send`], for a command that may come back.
+    pub(crate) fn command(&self, command: Box<Command>) -> Result<(), (NetError, Box<Command>)> {
+        let (error, letter) = match self.letters.try_send(Letter::Command(command)) {
+            Ok(()) => {
+                self.waker.wake();
+                return Ok(());
+            }
+            Err(TrySendError::Full(letter)) => (NetError::Full, letter),
+            Err(TrySendError::Disconnected(letter)) => (NetError::Stopped, letter),
+        };
+        match letter {
+            Letter::Command(command) => Err((error, command)),
+            // What comes back is what was sent.
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the thread take a turn.
+    pub(crate) fn wake(&self) {
         self.waker.wake();
-        Ok(())
     }
 }

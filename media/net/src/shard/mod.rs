@@ -4,5 +4,5 @@ mod inbox;
 pub(crate) mod route;
 mod thread;
 
-pub(crate) use inbox::{Letter, Outbox};
-pub(crate) use thread::ShardThread;
+pub(crate) use inbox::{Inbox, Letter, Outbox};
+pub(crate) use thread::{Public, ShardThread};

@@ -1,17 +1,21 @@
 //! The loop of one shard thread.
 
-use super::inbox::{Inbox, Letter, Outbox};
 use super::route::Router;
 use crate::config::TcpLimits;
+use crate::error::ThreadError;
+use crate::heartbeat::{HEARTBEAT_INTERVAL, Heartbeat};
 use crate::media_net::EventSink;
 use crate::poller::{Interest, Poller, Ready, Waker};
 use crate::report::{NetCounters, ShardReport};
+use crate::shard::{Inbox, Letter, Outbox};
 use crate::tcp::{TcpTable, TcpTurn};
 use crate::udp::{Receiver, Sender, UdpPort};
 use bedrud_sfu::{Event, Path, Proto, SendBatch, Shard};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::TryRecvError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 const TOKEN_UDP: u64 = 0;
@@ -21,8 +25,30 @@ const FIRST_TCP_TOKEN: u64 = 2;
 const BATCHES_PER_TURN: usize = 16;
 /// Letters taken before sockets get their turn.
 const LETTERS_PER_TURN: usize = 256;
+/// Times letters are opened once the thread is told to end.
+const FINAL_TURNS: usize = 64;
 /// How soon an event the owner could not take is offered again.
 const EVENT_RETRY: Duration = Duration::from_millis(5);
+
+/// Failures around the sockets within [`FAILURE_WINDOW`] that end the thread.
+const MAX_FAILURES: u32 = 32;
+const FAILURE_WINDOW: Duration = Duration::from_secs(60);
+
+/// What others see of a thread, and how they end it.
+#[derive(Debug, Clone)]
+pub(crate) struct Public {
+    pub(crate) heartbeat: Heartbeat,
+    /// The newest report.
+    pub(crate) report: Arc<Mutex<ShardReport>>,
+    /// Set to end the thread.
+    pub(crate) stop: Arc<AtomicBool>,
+}
+
+impl Public {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { heartbeat: Heartbeat::new(now), report: Arc::default(), stop: Arc::default() }
+    }
+}
 
 /// Everything one thread owns.
 pub(crate) struct ShardThread {
@@ -42,24 +68,27 @@ pub(crate) struct ShardThread {
     refused: Option<Event>,
     counters: NetCounters,
     udp_wants_write: bool,
-    running: bool,
+    public: Public,
+    reported: Instant,
+    failures: (Option<Instant>, u32),
 }
 
 impl ShardThread {
     /// `others` has one entry per shard, this one included.
     pub(crate) fn new(
-        index: u16,
         shard: Shard,
         port: UdpPort,
         inbox: Inbox,
         others: Vec<Outbox>,
         limits: TcpLimits,
         sink: EventSink,
+        public: Public,
     ) -> io::Result<Self> {
         let poller = Poller::new()?;
         poller.add(&port, TOKEN_UDP, Interest::Read)?;
         poller.add(&inbox.waker, TOKEN_WAKER, Interest::Read)?;
         let shards = u16::try_from(others.len()).unwrap_or(u16::MAX);
+        let index = shard.config().shard;
         Ok(Self {
             index,
             shard,
@@ -76,67 +105,104 @@ impl ShardThread {
             refused: None,
             counters: NetCounters::default(),
             udp_wants_write: false,
-            running: true,
+            public,
+            reported: Instant::now(),
+            failures: (None, 0),
         })
     }
 
     /// Runs until told to stop.
-    pub(crate) fn run(mut self) {
+    pub(crate) fn run(mut self) -> Result<(), ThreadError> {
         let mut ready = Vec::new();
-        while self.running {
+        // Outside of the turn: what is to be told of connections outlives a turn that fails.
+        let mut tcp_turn = TcpTurn::default();
+        while !self.public.stop.load(Ordering::Acquire) {
             let timeout = self.timeout(Instant::now());
-            if let Err(error) = self.poller.wait(&mut ready, timeout) {
-                tracing::error!(shard = self.index, %error, "waiting for sockets failed, media stops");
-                return;
+            self.poller.wait(&mut ready, Some(timeout)).map_err(ThreadError::Poll)?;
+            let now = Instant::now();
+            self.public.heartbeat.beat(now);
+            // What a peer sends is dealt with inside the shard. This is about sockets: at worst it costs one turn.
+            if catch_unwind(AssertUnwindSafe(|| self.turn(&ready, &mut tcp_turn))).is_err() {
+                self.count_failure(now);
             }
-            // What a peer sends may at worst cost one turn, never the thread.
-            if catch_unwind(AssertUnwindSafe(|| self.turn(&ready))).is_err() {
-                self.counters.panics += 1;
-                self.batch.clear();
-                tracing::error!(shard = self.index, "a turn of the shard panicked");
+            if self.failures.1 >= MAX_FAILURES || self.shard.is_beyond_repair() {
+                return Err(ThreadError::BeyondRepair);
+            }
+            if now.saturating_duration_since(self.reported) >= HEARTBEAT_INTERVAL {
+                self.reported = now;
+                self.report();
             }
         }
+        // What was sent before the end still counts: goodbyes above all.
+        let finished = catch_unwind(AssertUnwindSafe(|| {
+            for _ in 0..FINAL_TURNS {
+                self.open_letters(&mut tcp_turn);
+            }
+            self.flush(Instant::now(), &mut tcp_turn);
+        }));
+        if finished.is_err() {
+            self.count_failure(Instant::now());
+        }
+        Ok(())
     }
 
-    fn timeout(&self, now: Instant) -> Option<Duration> {
+    fn count_failure(&mut self, now: Instant) {
+        self.counters.panics += 1;
+        self.batch.clear();
+        let (since, count) = self.failures;
+        self.failures = match since.filter(|t| now.saturating_duration_since(*t) <= FAILURE_WINDOW) {
+            Some(since) => (Some(since), count + 1),
+            None => (Some(now), 1),
+        };
+        tracing::error!(shard = self.index, "a turn of the media thread failed");
+    }
+
+    /// Leaves a report for whoever asks while this thread is busy.
+    fn report(&mut self) -> ShardReport {
+        self.counters.tcp_connections = self.tcp.len();
+        let report = ShardReport { shard: self.shard.stats(), net: self.counters };
+        *self.public.report.lock().unwrap_or_else(PoisonError::into_inner) = report;
+        report
+    }
+
+    fn timeout(&self, now: Instant) -> Duration {
         let retry = self.refused.as_ref().map(|_| now + EVENT_RETRY);
         let due = [self.shard.poll_deadline(), self.tcp.poll_deadline(), retry].into_iter().flatten().min();
-        due.map(|t| t.saturating_duration_since(now))
+        due.map_or(HEARTBEAT_INTERVAL, |t| t.saturating_duration_since(now).min(HEARTBEAT_INTERVAL))
     }
 
-    fn turn(&mut self, ready: &[Ready]) {
-        let mut tcp_turn = TcpTurn::default();
+    fn turn(&mut self, ready: &[Ready], tcp_turn: &mut TcpTurn) {
         let mut letters = false;
         for event in ready {
             match event.token {
                 TOKEN_UDP => {
                     if event.readable {
-                        self.receive(&mut tcp_turn);
+                        self.receive(tcp_turn);
                     }
                 }
                 TOKEN_WAKER => letters = true,
                 token => {
                     let now = Instant::now();
                     if event.writable {
-                        self.tcp.writable(&self.poller, token, &mut tcp_turn);
+                        self.tcp.writable(&self.poller, token, tcp_turn);
                     }
                     if event.readable {
-                        self.read_tcp(now, token, &mut tcp_turn);
+                        self.read_tcp(now, token, tcp_turn);
                     }
                 }
             }
         }
         if letters {
-            self.open_letters(&mut tcp_turn);
+            self.open_letters(tcp_turn);
         }
         let now = Instant::now();
         if self.shard.poll_deadline().is_some_and(|t| t <= now) {
             self.shard.handle_timeout(now);
         }
-        self.tcp.sweep(now, &mut tcp_turn);
-        self.settle_tcp(now, &mut tcp_turn);
-        self.flush(now, &mut tcp_turn);
-        self.settle_tcp(now, &mut tcp_turn);
+        self.tcp.sweep(now, tcp_turn);
+        self.settle_tcp(now, tcp_turn);
+        self.flush(now, tcp_turn);
+        self.settle_tcp(now, tcp_turn);
         self.emit();
     }
 
@@ -174,7 +240,7 @@ impl ShardThread {
 
     fn read_tcp(&mut self, now: Instant, token: u64, tcp_turn: &mut TcpTurn) {
         let shard = &mut self.shard;
-        self.tcp.readable(now, token, &mut self.counters, tcp_turn, |path, frame| {
+        self.tcp.readable(now, &self.poller, token, &mut self.counters, tcp_turn, |path, frame| {
             shard.handle_datagram(now, path, frame);
         });
     }
@@ -185,17 +251,16 @@ impl ShardThread {
         for _ in 0..LETTERS_PER_TURN {
             let letter = match self.inbox.letters.try_recv() {
                 Ok(letter) => letter,
-                Err(TryRecvError::Empty) => return,
-                Err(TryRecvError::Disconnected) => {
-                    self.running = false;
-                    return;
-                }
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             };
             let now = Instant::now();
             match letter {
                 Letter::Command(command) => self.shard.handle_command(now, *command),
                 Letter::Stream(new) => {
-                    if let Some(token) = self.tcp.add(now, &self.poller, *new) {
+                    let added = self.tcp.add(now, &self.poller, *new, tcp_turn);
+                    // First the end of what was at this address before, then what comes from it now.
+                    self.settle_tcp(now, tcp_turn);
+                    if let Some(token) = added {
                         self.read_tcp(now, token, tcp_turn);
                     }
                 }
@@ -209,11 +274,13 @@ impl ShardThread {
                     }
                 }
                 Letter::Owner { remote, shard } => self.router.learn(remote, shard),
-                Letter::Report(reply) => {
-                    self.counters.tcp_connections = self.tcp.len();
-                    let _ = reply.send(ShardReport { shard: self.shard.stats(), net: self.counters });
+                Letter::Report(reply) => reply(self.index, self.report()),
+                #[cfg(any(test, feature = "test-util"))]
+                Letter::Test(act) => {
+                    if act().is_err() {
+                        self.poller.break_for_test();
+                    }
                 }
-                Letter::Shutdown => self.running = false,
             }
         }
         // More may wait: come back without sleeping.

@@ -26,6 +26,8 @@ pub(crate) struct Connection {
     pub(crate) reader: FrameReader,
     queue: WriteQueue,
     pub(crate) admission: Admission,
+    /// When the process took the connection over.
+    pub(crate) since: Instant,
     /// When a check was last answered here, or the connection began.
     pub(crate) last_check: Instant,
     /// The pretend-TLS hello is still expected.
@@ -45,7 +47,7 @@ impl Connection {
         reader: FrameReader,
         admission: Admission,
         ssl: bool,
-        now: Instant,
+        (now, since): (Instant, Instant),
     ) -> Self {
         Self {
             stream,
@@ -53,6 +55,7 @@ impl Connection {
             reader,
             queue: WriteQueue::default(),
             admission,
+            since,
             last_check: now,
             ssl_pending: ssl,
             fresh: true,

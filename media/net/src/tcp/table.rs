@@ -9,7 +9,7 @@ use crate::poller::{Interest, Poller};
 use crate::report::NetCounters;
 use crate::shard::route::shard_of_check;
 use bedrud_sfu::{Path, Proto, RunRef};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,8 @@ pub(crate) struct NewConnection {
     pub(crate) prefix: Vec<u8>,
     pub(crate) ssl: bool,
     pub(crate) admission: Admission,
+    /// When it was taken over from the acceptor: its time to authenticate runs from here.
+    pub(crate) since: Instant,
 }
 
 /// What the shard thread must do after a turn.
@@ -46,6 +48,8 @@ pub(crate) struct TcpTable {
     limits: TcpLimits,
     connections: HashMap<u64, Connection>,
     by_remote: HashMap<SocketAddr, u64>,
+    /// Connections that have not authenticated, by the time they must have.
+    waiting: BTreeSet<(Instant, u64)>,
     next_token: u64,
     next_sweep: Option<Instant>,
 }
@@ -59,6 +63,7 @@ impl TcpTable {
             limits,
             connections: HashMap::new(),
             by_remote: HashMap::new(),
+            waiting: BTreeSet::new(),
             next_token: first_token,
             next_sweep: None,
         }
@@ -69,11 +74,19 @@ impl TcpTable {
     }
 
     pub(crate) fn poll_deadline(&self) -> Option<Instant> {
-        self.next_sweep
+        let first = self.waiting.first().map(|(at, _)| *at);
+        [self.next_sweep, first].into_iter().flatten().min()
     }
 
-    /// Takes a connection over. Its first bytes may hold frames already: call [`TcpTable::readable`] for the token.
-    pub(crate) fn add(&mut self, now: Instant, poller: &Poller, new: NewConnection) -> Option<u64> {
+    /// Takes a connection over. Its first bytes may hold frames already: call [`TcpTable::readable`] for the token, and
+    /// before that tell the shard what is in `turn`, which may be the end of another connection at the same address.
+    pub(crate) fn add(
+        &mut self,
+        now: Instant,
+        poller: &Poller,
+        new: NewConnection,
+        turn: &mut TcpTurn,
+    ) -> Option<u64> {
         let token = self.next_token;
         self.next_token += 1;
         let path = Path { proto: Proto::Tcp, remote: new.remote, local: new.local };
@@ -82,12 +95,17 @@ impl TcpTable {
         if poller.add(&new.stream, token, Interest::Read).is_err() {
             return None;
         }
-        if let Some(old) = self.by_remote.insert(new.remote, token) {
-            // The client reuses its port: the old connection cannot be alive.
-            self.connections.remove(&old);
+        if let Some(old) = self.by_remote.get(&new.remote).copied() {
+            // The client reuses its port: the old connection cannot be alive. Whatever was said of its path ends with
+            // it, above all that the path is congested.
+            self.close(old, turn);
         }
-        self.connections
-            .insert(token, Connection::new(new.stream, path, reader, new.admission, new.ssl, now));
+        self.by_remote.insert(new.remote, token);
+        let connection = Connection::new(new.stream, path, reader, new.admission, new.ssl, (now, new.since));
+        if !connection.admission.is_authenticated() {
+            self.waiting.insert((connection.since + self.limits.unauthenticated, token));
+        }
+        self.connections.insert(token, connection);
         self.next_sweep.get_or_insert(now + SWEEP);
         Some(token)
     }
@@ -96,6 +114,7 @@ impl TcpTable {
     pub(crate) fn readable(
         &mut self,
         now: Instant,
+        poller: &Poller,
         token: u64,
         counters: &mut NetCounters,
         turn: &mut TcpTurn,
@@ -115,7 +134,7 @@ impl TcpTable {
                 {
                     connection.fresh = false;
                     if owner != self.shard && owner < self.shards {
-                        self.hand_off(token, owner, turn);
+                        self.hand_off(poller, token, owner, turn);
                         return;
                     }
                 }
@@ -174,7 +193,10 @@ impl TcpTable {
             if packet.starts_with(&[0x01, 0x01]) {
                 // The transport answered a check that came from here: this is how a connection authenticates.
                 connection.last_check = now;
-                connection.admission.authenticated();
+                if !connection.admission.is_authenticated() {
+                    connection.admission.authenticated();
+                    self.waiting.remove(&(connection.since + self.limits.unauthenticated, token));
+                }
             }
             match connection.send(now, packet, run.droppable, &self.limits) {
                 Ok(Queued::Accepted) => counters.tcp_frames_out += 1,
@@ -188,8 +210,11 @@ impl TcpTable {
         self.settle(poller, token, turn);
     }
 
-    /// Closes connections that have not authenticated, or not lately.
+    /// Closes connections that have not authenticated in their time, or not lately.
     pub(crate) fn sweep(&mut self, now: Instant, turn: &mut TcpTurn) {
+        while let Some((_, token)) = self.waiting.first().copied().filter(|(at, _)| *at <= now) {
+            self.close(token, turn);
+        }
         if self.next_sweep.is_none_or(|t| t > now) {
             return;
         }
@@ -230,14 +255,24 @@ impl TcpTable {
         if self.by_remote.get(&connection.path.remote) == Some(&token) {
             self.by_remote.remove(&connection.path.remote);
         }
+        self.waiting.remove(&(connection.since + self.limits.unauthenticated, token));
+        if connection.told_congested {
+            turn.congestion.push((connection.path, false));
+        }
         if connection.admission.is_authenticated() {
             turn.closed.push(connection.path);
         }
     }
 
-    fn hand_off(&mut self, token: u64, owner: u16, turn: &mut TcpTurn) {
+    fn hand_off(&mut self, poller: &Poller, token: u64, owner: u16, turn: &mut TcpTurn) {
         let Some(connection) = self.connections.remove(&token) else { return };
         self.by_remote.remove(&connection.path.remote);
+        self.waiting.remove(&(connection.since + self.limits.unauthenticated, token));
+        // The descriptor lives on in another thread: left here, every byte for it would wake this one.
+        if let Err(error) = poller.remove(&connection.stream) {
+            tracing::warn!(%error, "a connection for another media thread is closed");
+            return;
+        }
         turn.handoffs.push((
             owner,
             NewConnection {
@@ -247,6 +282,7 @@ impl TcpTable {
                 stream: connection.stream,
                 ssl: false,
                 admission: connection.admission,
+                since: connection.since,
             },
         ));
     }

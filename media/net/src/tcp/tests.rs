@@ -33,7 +33,19 @@ fn pair() -> (TcpStream, NewConnection) {
     stream.set_nonblocking(true).unwrap();
     let local = stream.local_addr().unwrap();
     let admission = HostLimits::default().admit(remote.ip(), 10, 10).unwrap();
-    (client, NewConnection { stream, remote, local, prefix: vec![], ssl: false, admission })
+    let since = Instant::now();
+    (client, NewConnection { stream, remote, local, prefix: vec![], ssl: false, admission, since })
+}
+
+/// A framed check that names this transport.
+fn check_for(id: TransportId) -> Vec<u8> {
+    let name = format!("{}:peer", id.ufrag(9));
+    let mut check = vec![0, 1, 0, 4 + 24, 0x21, 0x12, 0xa4, 0x42];
+    check.extend([5; 12]);
+    check.extend([0, 6, 0, name.len() as u8]);
+    check.extend(name.as_bytes());
+    check.resize(20 + 4 + 24, 0);
+    check
 }
 
 impl Bench {
@@ -42,9 +54,9 @@ impl Bench {
         let path = Path { proto: Proto::Tcp, remote: new.remote, local: new.local };
         let mut table = TcpTable::new(0, 2, limits(), 2);
         let poller = Poller::new().unwrap();
-        let now = Instant::now();
-        let token = table.add(now, &poller, new).unwrap();
-        let (counters, turn) = (NetCounters::default(), TcpTurn::default());
+        let now = new.since;
+        let (counters, mut turn) = (NetCounters::default(), TcpTurn::default());
+        let token = table.add(now, &poller, new, &mut turn).unwrap();
         Self { table, poller, client, path, token, counters, turn, now }
     }
 
@@ -64,8 +76,8 @@ impl Bench {
 
     fn read(&mut self) -> Vec<Vec<u8>> {
         let mut got = vec![];
-        self.table
-            .readable(self.now, self.token, &mut self.counters, &mut self.turn, |_, f| got.push(f.to_vec()));
+        let (counters, turn) = (&mut self.counters, &mut self.turn);
+        self.table.readable(self.now, &self.poller, self.token, counters, turn, |_, f| got.push(f.to_vec()));
         got
     }
 }
@@ -125,22 +137,25 @@ fn a_hopeless_connection_is_closed_and_its_path_reported() {
 fn connections_without_authenticated_checks_are_swept() {
     let mut bench = Bench::new();
     let sweep = |bench: &mut Bench, after: u64| {
-        let now = bench.now + Duration::from_secs(after);
+        let now = bench.now + Duration::from_millis(after);
         bench.table.sweep(now, &mut bench.turn);
         bench.table.len()
     };
-    assert_eq!(sweep(&mut bench, 29), 1);
-    assert_eq!(sweep(&mut bench, 35), 0);
+    let due = bench.table.poll_deadline().unwrap();
+    assert!(due <= bench.now + Duration::from_secs(10), "nobody looks in time");
+    assert_eq!(sweep(&mut bench, 9_999), 1);
+    assert_eq!(sweep(&mut bench, 10_000), 0);
     assert_eq!(bench.turn.closed, [], "no transport ever knew this path");
-    assert_eq!(bench.table.poll_deadline(), None);
+    assert_eq!(bench.client.read(&mut [0; 8]).unwrap(), 0, "the client is not told");
 
     let mut bench = Bench::new();
-    bench.now += Duration::from_secs(20);
+    bench.now += Duration::from_secs(9);
     bench.send(&[0x01, 0x01, 0, 0], false);
-    bench.now -= Duration::from_secs(20);
-    assert_eq!(sweep(&mut bench, 35), 1, "the check of second 20 counts");
-    assert_eq!(sweep(&mut bench, 51), 0);
+    bench.now -= Duration::from_secs(9);
+    assert_eq!(sweep(&mut bench, 37_000), 1, "the check of second 9 counts for half a minute");
+    assert_eq!(sweep(&mut bench, 43_000), 0);
     assert_eq!(bench.turn.closed, [bench.path]);
+    assert_eq!(bench.table.poll_deadline(), None, "an empty table wakes nobody");
 }
 
 #[test]
@@ -156,13 +171,7 @@ fn a_peer_that_hangs_up_is_noticed() {
 #[test]
 fn the_first_check_sends_a_connection_to_its_shard() {
     let mut bench = Bench::new();
-    let ufrag = TransportId { shard: 1, slot: 2, epoch: 3 }.ufrag(9);
-    let name = format!("{ufrag}:peer");
-    let mut check = vec![0, 1, 0, 4 + 24, 0x21, 0x12, 0xa4, 0x42];
-    check.extend([5; 12]);
-    check.extend([0, 6, 0, name.len() as u8]);
-    check.extend(name.as_bytes());
-    check.resize(20 + 4 + 24, 0);
+    let check = check_for(TransportId { shard: 1, slot: 2, epoch: 3 });
     let mut framed = vec![];
     assert!(write_frame(&mut framed, &check));
     bench.client.write_all(&framed).unwrap();
@@ -170,12 +179,58 @@ fn the_first_check_sends_a_connection_to_its_shard() {
     assert!(bench.read().is_empty());
     let (owner, moved) = bench.turn.handoffs.pop().unwrap();
     assert_eq!((owner, moved.prefix.as_slice(), bench.table.len()), (1, framed.as_slice(), 0));
+    assert_eq!(moved.since, bench.now, "its time to authenticate does not start again");
 
     // The owner keeps it.
     let (mut owning, poller) = (TcpTable::new(1, 2, limits(), 2), Poller::new().unwrap());
-    let token = owning.add(bench.now, &poller, moved).unwrap();
+    let token = owning.add(bench.now, &poller, moved, &mut bench.turn).unwrap();
     let mut got = vec![];
-    owning.readable(bench.now, token, &mut bench.counters, &mut bench.turn, |_, f| got.push(f.to_vec()));
-    assert_eq!(got, [check]);
+    let (counters, turn) = (&mut bench.counters, &mut bench.turn);
+    owning.readable(bench.now, &poller, token, counters, turn, |_, f| got.push(f.to_vec()));
+    assert_eq!(got, std::slice::from_ref(&check));
     assert!(bench.turn.handoffs.is_empty());
+
+    // From here on it wakes its owner, and nobody else.
+    let (mut ready, mut wakes) = (vec![], (0, 0));
+    for _ in 0..20 {
+        bench.client.write_all(&framed[..1]).unwrap();
+        poller.wait(&mut ready, Some(Duration::from_secs(5))).unwrap();
+        wakes.0 += ready.iter().filter(|r| r.token == token).count();
+        // A byte waits in the socket now, and whoever still watches it finds it ready.
+        bench.poller.wait(&mut ready, Some(Duration::ZERO)).unwrap();
+        wakes.1 += ready.len();
+        bench.client.write_all(&framed[1..]).unwrap();
+        got.clear();
+        while got.is_empty() {
+            let (counters, turn) = (&mut bench.counters, &mut bench.turn);
+            owning.readable(bench.now, &poller, token, counters, turn, |_, f| got.push(f.to_vec()));
+        }
+    }
+    assert_eq!(wakes, (20, 0), "the shard that gave it away is woken for every byte");
+}
+
+/// A client whose connection broke opens another from the same port.
+#[test]
+fn a_new_connection_from_the_same_port_starts_with_a_clean_path() {
+    for authenticated in [false, true] {
+        let mut bench = Bench::new();
+        if authenticated {
+            bench.send(&[0x01, 0x01, 0, 0], false);
+        }
+        while bench.turn.congestion.is_empty() {
+            assert!(bench.counters.tcp_frames_out < 100_000, "never congested");
+            bench.send(&[7; 1200], true);
+        }
+        assert_eq!(std::mem::take(&mut bench.turn.congestion), [(bench.path, true)]);
+        let (_client, mut again) = pair();
+        (again.remote, again.since) = (bench.path.remote, bench.now);
+        let token = bench.table.add(bench.now, &bench.poller, again, &mut bench.turn).unwrap();
+        assert_eq!(bench.turn.congestion, [(bench.path, false)], "video to this client never flows again");
+        let closed = if authenticated { vec![bench.path] } else { vec![] };
+        assert_eq!(bench.turn.closed, closed, "the old path is over for the transport");
+        assert_eq!((bench.table.len(), token != bench.token), (1, true));
+        // The newcomer authenticates by itself or goes.
+        bench.table.sweep(bench.now + Duration::from_secs(10), &mut bench.turn);
+        assert_eq!(bench.table.len(), 0);
+    }
 }

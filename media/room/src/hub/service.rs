@@ -38,7 +38,7 @@ impl Hub {
             ServiceRequest::CreateRoom(r) => return self.create_room(now, r),
             ServiceRequest::ListRooms(r) => {
                 let mut rooms: Vec<_> = if r.names.is_empty() {
-                    self.rooms.values().map(Room::info).collect()
+                    self.rooms.iter().map(|(_, room)| room.info()).collect()
                 } else {
                     let keys = r.names.iter().filter_map(|name| self.room_named(name));
                     keys.filter_map(|key| self.rooms.get(&key)).map(Room::info).collect()
@@ -108,7 +108,7 @@ impl Hub {
 
     /// Everybody who is really in a room, by rooms and in no order.
     fn presence(&self) -> Vec<Present> {
-        self.rooms.values().flat_map(Room::presence).collect()
+        self.rooms.iter().flat_map(|(_, room)| room.presence()).collect()
     }
 
     fn create_room(&mut self, now: Now, r: &CreateRoomRequest) -> Result<ServiceResponse, ServiceError> {

@@ -15,7 +15,7 @@ use std::time::Duration;
 const COUNTER_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Room {
-    /// A new room, on the shard given or one by turns.
+    /// A new room, on the shard given or one by turns. Nobody has heard of it before [`Room::begin`].
     pub(crate) fn open(cx: &mut Cx<'_>, name: &str, wishes: &RoomConfiguration, shard: Option<u16>) -> Self {
         let key = cx.ids.room();
         let seconds = |d: Duration| u32::try_from(d.as_secs()).unwrap_or(u32::MAX);
@@ -48,6 +48,7 @@ impl Room {
             participants: BTreeMap::new(),
             identities: HashMap::new(),
             owners: HashMap::new(),
+            begun: false,
             visited: false,
             stale: BTreeSet::new(),
             gone: Vec::new(),
@@ -60,9 +61,14 @@ impl Room {
             finished: false,
         };
         room.configure(wishes);
-        cx.event(RoomEvent::RoomStarted { room: room.info(), config: Box::new(room.configuration()) });
-        room.watch_idleness(cx);
         room
+    }
+
+    /// Tells the platform, and starts the clock of an empty room.
+    pub(crate) fn begin(&mut self, cx: &mut Cx<'_>) {
+        cx.event(RoomEvent::RoomStarted { room: self.info(), config: Box::new(self.configuration()) });
+        self.begun = true;
+        self.watch_idleness(cx);
     }
 
     /// What clients see, counts included.
@@ -117,6 +123,11 @@ impl Room {
             id: self.id.clone(),
             room: RoomInfo { num_participants: 0, num_publishers: 0, ..last },
         });
+    }
+
+    /// Sends one participant away to come back: the room is not fit to go on.
+    pub(crate) fn send_off(&mut self, cx: &mut Cx<'_>, pid: Pid) {
+        self.remove(cx, pid, DisconnectReason::StateMismatch, Farewell::Leave(Action::Reconnect));
     }
 
     fn is_recorded(&self) -> bool {

@@ -70,6 +70,8 @@ pub(crate) struct Room {
     identities: HashMap<String, Pid>,
     /// Publisher of each track.
     owners: HashMap<Sid, Pid>,
+    /// The platform has been told of it.
+    pub(crate) begun: bool,
     /// Somebody has been here.
     visited: bool,
     /// Updates waiting for the batch: participants still here.

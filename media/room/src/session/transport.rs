@@ -100,7 +100,7 @@ impl Room {
             CloseReason::TimedOut | CloseReason::SlowConsumer => {
                 self.remove(cx, pid, DisconnectReason::ConnectionTimeout, Farewell::Leave(Action::Reconnect));
             }
-            CloseReason::ProtocolError => {
+            CloseReason::ProtocolError | CloseReason::ServerFailure => {
                 self.remove(cx, pid, DisconnectReason::MediaFailure, Farewell::Leave(Action::Reconnect));
             }
             // It would do the same again.

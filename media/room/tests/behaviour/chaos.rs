@@ -194,6 +194,7 @@ proptest! {
         }
         w.advance(Duration::from_secs(120));
         prop_assert_eq!(w.hub.stats(), HubStats::default());
+        prop_assert_eq!(w.hub.metrics().counters.failures, 0);
         prop_assert!(w.shard.transports.is_empty() && w.shard.ups.is_empty() && w.shard.downs.is_empty());
     }
 }

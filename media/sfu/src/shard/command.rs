@@ -12,6 +12,9 @@ use std::time::Instant;
 
 impl Shard {
     pub(super) fn on_command(&mut self, now: Instant, command: Command) {
+        self.serving = self.served_by(&command);
+        #[cfg(any(test, feature = "test-util"))]
+        crate::test_util::fail_at(self.fault, self.serving, crate::test_util::Fault::Command);
         match command {
             Command::OpenTransport { id, local_ice } => self.open_transport(now, id, local_ice),
             Command::OpenRelay { id, peer, key } => self.open_relay(now, id, peer, &key),
@@ -53,6 +56,19 @@ impl Shard {
                 }
                 None => self.drop_packet(DropReason::StaleCommand),
             },
+        }
+    }
+
+    /// The transport that a command is about.
+    fn served_by(&self, command: &Command) -> Option<TransportId> {
+        let up = |id| self.up_ids.get(id).and_then(|key| self.ups.get(*key)).map(|up| up.transport);
+        let down = |id| self.down_ids.get(id).and_then(|key| self.downs.get(*key)).map(|d| d.transport);
+        match command {
+            Command::RemoveUpTrack { id }
+            | Command::MuteUpTrack { id, .. }
+            | Command::RequestKeyFrame { id } => up(id),
+            Command::SetDownTrack { id, .. } | Command::RemoveDownTrack { id } => down(id),
+            command => command.transport(),
         }
     }
 
@@ -104,6 +120,7 @@ impl Shard {
     }
 
     fn with_transport(&mut self, now: Instant, id: TransportId, f: impl FnOnce(Instant, &mut Transport)) {
+        self.serving = Some(id);
         match self.peers.get_mut(id) {
             Some(peer) => {
                 f(now, &mut peer.transport);

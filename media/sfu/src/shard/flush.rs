@@ -31,6 +31,7 @@ impl Shard {
 
     fn flush_peer(&mut self, now: Instant, id: TransportId, batch: &mut SendBatch) {
         let now_us = self.micros(now);
+        self.serving = Some(id);
         let Some(peer) = self.peers.get_mut(id) else { return };
         peer.dirty = false;
         for (path, bytes) in peer.outbox.drain(..) {
@@ -44,6 +45,12 @@ impl Shard {
             return;
         };
         flush_rtcp(peer, path, batch, &mut self.stats);
+        #[cfg(any(test, feature = "test-util"))]
+        if self.fault == Some((crate::test_util::Fault::Flush, id)) {
+            batch.arena().extend_from_slice(b"half a datagram");
+        }
+        #[cfg(any(test, feature = "test-util"))]
+        crate::test_util::fail_at(self.fault, self.serving, crate::test_util::Fault::Flush);
         for filled in std::mem::take(&mut peer.fills) {
             if let Some(down) = self.downs.get_mut(filled.down) {
                 flush_fill(peer, path, now_us, down, &filled, batch, &mut self.stats);

@@ -2,12 +2,13 @@
 //!
 //! The modules beside this one are the shard's verbs: `command`, `receive` (datagrams), `rtp`, `rtcp`, `relay` (other shards), `transport`
 //! (ICE, DTLS, SCTP), `tracks`, `targets` (layers and key frames), `fill` (silence), `timeout`, `flush`, `report`
-//! (statistics).
+//! (statistics). `recover` keeps what fails inside from harming more than its cause.
 
 mod command;
 mod fill;
 mod flush;
 mod receive;
+mod recover;
 mod relay;
 mod report;
 mod rtcp;
@@ -25,6 +26,7 @@ use crate::demux::AddressMap;
 use crate::downtrack::DownTrack;
 use crate::downtrack::forwarder::StartValues;
 use crate::event::Event;
+use crate::event_queue::EventQueue;
 use crate::hash::Seeded;
 use crate::ids::{DownTrackId, TransportId, UpTrackId};
 use crate::path::Path;
@@ -37,7 +39,7 @@ use bedrud_rtp::rtcp::ReportBlock;
 use bedrud_transport::TransportContext;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// Distance of the regular step of a transport with media.
@@ -47,6 +49,10 @@ const TICK: Duration = Duration::from_millis(250);
 ///
 /// After any number of `handle_*` calls: [`Shard::flush`], then [`Shard::poll_event`] until `None`, then wait for
 /// input or [`Shard::poll_deadline`]. `now` must never decrease.
+///
+/// A panic inside closes the transport that was being served ([`crate::CloseReason::ServerFailure`]) and is counted in
+/// [`ShardStats::panics`]; the others go on. See [`Shard::is_beyond_repair`] for those without a cause. A panic that
+/// leaves one of these methods means that the shard is of no more use.
 pub struct Shard {
     config: ShardConfig,
     context: TransportContext,
@@ -70,10 +76,15 @@ pub struct Shard {
     audible: Vec<Key>,
     audio_due: Option<Instant>,
     stats_due: Option<Instant>,
-    events: VecDeque<Event>,
+    events: EventQueue,
     stats: ShardStats,
     start_values: Option<StartValues>,
     scratch: Scratch,
+    /// Whose work is being done: the one to close if it fails.
+    serving: Option<TransportId>,
+    unexplained: recover::Unexplained,
+    #[cfg(any(test, feature = "test-util"))]
+    fault: Option<(crate::test_util::Fault, TransportId)>,
 }
 
 /// Buffers reused from call to call.
@@ -103,6 +114,7 @@ impl Shard {
     pub fn new(config: ShardConfig, context: TransportContext, seed: u64, now: Instant) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
         let hash = Seeded::new(rng.random());
+        let events = EventQueue::new(config.max_events);
         Self {
             config,
             context,
@@ -121,10 +133,14 @@ impl Shard {
             audible: Vec::new(),
             audio_due: None,
             stats_due: None,
-            events: VecDeque::new(),
+            events,
             stats: ShardStats::default(),
             start_values: None,
             scratch: Scratch::default(),
+            serving: None,
+            unexplained: recover::Unexplained::default(),
+            #[cfg(any(test, feature = "test-util"))]
+            fault: None,
             rng,
         }
     }
@@ -132,30 +148,40 @@ impl Shard {
     /// Executes one request of the control plane.
     pub fn handle_command(&mut self, now: Instant, command: Command) {
         self.now = now;
-        self.on_command(now, command);
+        self.guarded(now, |shard| shard.on_command(now, command));
     }
 
     /// Takes one datagram (for TCP one frame without its length). SRTP is opened in place.
     pub fn handle_datagram(&mut self, now: Instant, path: Path, datagram: &mut [u8]) {
         self.now = now;
-        self.on_datagram(now, path, datagram);
+        self.guarded(now, |shard| shard.on_datagram(now, path, datagram));
     }
 
     /// Runs everything that is due; call when [`Shard::poll_deadline`] has passed (calling early is harmless).
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = now;
-        self.on_timeout(now);
+        self.guarded(now, |shard| shard.on_timeout(now));
     }
 
     /// Appends everything that wants to leave to `batch`, grouped by subscriber.
     pub fn flush(&mut self, now: Instant, batch: &mut SendBatch) {
         self.now = now;
-        self.write_batch(now, batch);
+        // Each failure takes its cause out of the table, so this ends; one without a cause ends it at once.
+        loop {
+            let before = self.peers.len();
+            if self.guarded(now, |shard| shard.write_batch(now, batch)) {
+                return;
+            }
+            batch.abandon_rest();
+            if self.peers.len() >= before {
+                return;
+            }
+        }
     }
 
     /// Next event, in order.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        self.events.pop()
     }
 
     /// When [`Shard::handle_timeout`] must be called at the latest.
@@ -167,13 +193,13 @@ impl Shard {
     /// The write queue of a TCP path is over its limit (`true`) or drained again (`false`). While it is over, video to
     /// that path is not produced; afterwards it resumes with a key frame.
     pub fn tcp_congested(&mut self, path: Path, congested: bool) {
-        self.on_tcp_congested(path, congested);
+        self.guarded(self.now, |shard| shard.on_tcp_congested(path, congested));
     }
 
     /// A TCP connection ended: its address no longer belongs to a transport.
     pub fn path_closed(&mut self, now: Instant, path: Path) {
         self.now = now;
-        self.on_path_closed(path);
+        self.guarded(now, |shard| shard.on_path_closed(path));
     }
 
     /// Counters and table sizes.
@@ -197,14 +223,11 @@ impl Shard {
         i64::try_from(now.saturating_duration_since(self.origin).as_micros()).unwrap_or(i64::MAX)
     }
 
-    /// Queues an event. Statistics and levels give way when nobody takes events; the rest is state and must stay.
+    /// Queues an event. See [`EventQueue`] for what becomes of it when nobody takes events.
     fn emit(&mut self, event: Event) {
-        let droppable = matches!(event, Event::Stats { .. } | Event::AudioLevels(_));
-        if droppable && self.events.len() >= self.config.max_events {
+        if !self.events.push(event) {
             self.stats.drops.add(DropReason::EventOverflow);
-            return;
         }
-        self.events.push_back(event);
     }
 
     /// Makes sure a transport is visited by the next flush.

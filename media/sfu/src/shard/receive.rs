@@ -10,20 +10,26 @@ use std::time::Instant;
 
 impl Shard {
     pub(super) fn on_datagram(&mut self, now: Instant, path: Path, datagram: &mut [u8]) {
-        match classify(datagram) {
+        let kind = classify(datagram);
+        if !matches!(kind, PacketKind::Stun) {
+            self.serving = self.addresses.get(path.proto, path.remote);
+        }
+        match kind {
             PacketKind::Stun | PacketKind::Dtls if path.proto == Proto::Relay => {
                 self.drop_packet(DropReason::Malformed);
             }
             PacketKind::Stun => self.on_stun(now, path, datagram),
-            PacketKind::Dtls => match self.addresses.get(path.proto, path.remote) {
+            PacketKind::Dtls => match self.serving {
+                // Nobody takes its messages: for now they are lost on the way, and SCTP sends them again.
+                Some(id) if self.events.is_full_for(id) => self.drop_packet(DropReason::EventOverflow),
                 Some(id) => self.feed_transport(now, id, path, datagram),
                 None => self.drop_packet(DropReason::UnknownAddress),
             },
-            PacketKind::Rtp => match self.addresses.get(path.proto, path.remote) {
+            PacketKind::Rtp => match self.serving {
                 Some(id) => self.on_rtp(now, id, datagram),
                 None => self.drop_packet(DropReason::UnknownAddress),
             },
-            PacketKind::Rtcp => match self.addresses.get(path.proto, path.remote) {
+            PacketKind::Rtcp => match self.serving {
                 Some(id) => self.on_rtcp(now, id, datagram),
                 None => self.drop_packet(DropReason::UnknownAddress),
             },
@@ -42,6 +48,7 @@ impl Shard {
             Some(id) => id,
             None => self.addresses.get(path.proto, path.remote),
         };
+        self.serving = id;
         match id {
             Some(id) => self.feed_transport(now, id, path, datagram),
             None => self.drop_packet(DropReason::UnknownUfrag),

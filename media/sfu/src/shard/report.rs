@@ -23,14 +23,16 @@ impl Shard {
 
     fn report_levels(&mut self, now: Instant) {
         let mut levels = Vec::with_capacity(self.audible.len());
-        let ups = &mut self.ups;
+        let (ups, serving) = (&mut self.ups, &mut self.serving);
         self.audible.retain(|key| {
             let Some(up) = ups.get_mut(*key) else { return false };
+            *serving = Some(up.transport);
             levels.extend(up.meter.take(up.id, &self.config));
             let idle = up.meter.is_idle();
             up.metered = !idle;
             !idle
         });
+        self.serving = None;
         self.audio_due = (!self.audible.is_empty()).then_some(now + self.config.audio_interval);
         if !levels.is_empty() {
             self.emit(Event::AudioLevels(levels));
@@ -40,6 +42,9 @@ impl Shard {
     fn report_stats(&mut self, now: Instant) {
         let (mut up, mut down) = (Vec::new(), Vec::new());
         for track in self.ups.iter_mut() {
+            self.serving = Some(track.transport);
+            #[cfg(any(test, feature = "test-util"))]
+            crate::test_util::fail_at(self.fault, self.serving, crate::test_util::Fault::Report);
             // Requests are per track: they are counted with its first layer.
             let mut plis = std::mem::take(&mut track.stats_plis);
             let rtt = self.peers.get(track.transport).and_then(|p| p.rtt);
@@ -53,9 +58,11 @@ impl Shard {
             }
         }
         for track in self.downs.iter_mut() {
+            self.serving = Some(track.transport);
             let rtt = self.peers.get(track.transport).and_then(|p| p.rtt);
             down.push((track.id, track.take_stats(rtt)));
         }
+        self.serving = None;
         let any = self.ups.len() + self.downs.len() > 0;
         self.stats_due = any.then_some(now + self.config.stats_interval);
         if any {

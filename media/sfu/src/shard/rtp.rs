@@ -272,7 +272,7 @@ impl Shard {
             }
             if down.pt_out(pt).is_none() {
                 if !std::mem::replace(&mut down.unsupported, true) {
-                    self.events.push_back(Event::DownTrackUnsupported { track: down.id, codec: pt.codec });
+                    self.events.push(Event::DownTrackUnsupported { track: down.id, codec: pt.codec });
                 }
                 down.forwarder.hold();
                 continue;
@@ -281,10 +281,12 @@ impl Shard {
             waiting |= down.forwarder.began_to_wait();
             let Some(queued) = queued else { continue };
             if !std::mem::replace(&mut down.started, true) {
-                self.events.push_back(Event::DownTrackStarted { track: down.id });
+                self.events.push(Event::DownTrackStarted { track: down.id });
             }
             let Some(peer) = self.peers.get_mut(down.transport) else { continue };
             peer.queue.push(queued);
+            #[cfg(any(test, feature = "test-util"))]
+            crate::test_util::fail_at(self.fault, self.serving, crate::test_util::Fault::Packet);
             wake_peer(&mut self.timers, now, peer);
             if !peer.dirty {
                 peer.dirty = true;

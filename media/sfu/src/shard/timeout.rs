@@ -26,9 +26,13 @@ impl Shard {
                 continue;
             }
             peer.armed = None;
+            self.serving = Some(id);
+            #[cfg(any(test, feature = "test-util"))]
+            crate::test_util::fail_at(self.fault, self.serving, crate::test_util::Fault::Timer);
             self.run_peer(now, id);
             self.rearm(id);
         }
+        self.serving = None;
         self.run_reports(now);
     }
 

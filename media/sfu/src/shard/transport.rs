@@ -73,19 +73,7 @@ impl Shard {
                 TransportOutput::ChannelOpen(channel) => self.emit(Event::ChannelOpen { id, channel }),
                 TransportOutput::ChannelClosed(channel) => self.emit(Event::ChannelClosed { id, channel }),
                 TransportOutput::Data { channel, bytes } => {
-                    let full = self.events.len() >= self.config.max_events;
-                    if !full {
-                        self.emit(Event::Data { id, channel, payload: bytes });
-                        continue;
-                    }
-                    // Nobody takes messages. Lossy ones may be lost; a reliable one must not vanish in a connection
-                    // that goes on.
-                    self.drop_packet(DropReason::EventOverflow);
-                    if channel.is_reliable() {
-                        peer_close(self, now, id);
-                        self.emit(Event::Closed { id, reason: CloseReason::SlowConsumer });
-                        return;
-                    }
+                    self.emit(Event::Data { id, channel, payload: bytes });
                 }
                 TransportOutput::Closed { reason } => {
                     self.remove_peer(now, id);
@@ -150,6 +138,7 @@ impl Shard {
 
     pub(super) fn on_path_closed(&mut self, path: Path) {
         let Some(id) = self.addresses.get(path.proto, path.remote) else { return };
+        self.serving = Some(id);
         self.addresses.forget(path.proto, path.remote, id);
         let now = self.now;
         let Some(peer) = self.peers.get_mut(id) else { return };
@@ -164,6 +153,7 @@ impl Shard {
 
     pub(super) fn on_tcp_congested(&mut self, path: Path, congested: bool) {
         let Some(id) = self.addresses.get(path.proto, path.remote) else { return };
+        self.serving = Some(id);
         let now = self.now;
         let Some(peer) = self.peers.get_mut(id) else { return };
         if peer.path.is_some_and(|p| p.proto == path.proto && p.remote == path.remote)
@@ -210,13 +200,6 @@ impl Shard {
     }
 }
 
-fn peer_close(shard: &mut Shard, now: Instant, id: TransportId) {
-    if let Some(peer) = shard.peers.get_mut(id) {
-        peer.transport.close(now);
-    }
-    shard.remove_peer(now, id);
-}
-
 fn selected(path: &Path) -> SelectedPath {
     SelectedPath { tcp: path.is_tcp(), remote: path.remote }
 }
@@ -249,6 +232,10 @@ impl Shard {
             + self.dirty.capacity()
             + self.audible.capacity()
             + self.orphans.capacity()
+    }
+
+    pub(crate) fn set_fault(&mut self, fault: crate::test_util::Fault, id: TransportId) {
+        self.fault = Some((fault, id));
     }
 
     pub(crate) fn fix_start_values(&mut self, values: crate::downtrack::forwarder::StartValues) {

@@ -199,3 +199,46 @@ fn media_stops_when_the_peer_is_gone() {
     );
     assert!(closed, "and one that stays away is given up");
 }
+
+/// One client fills the queue while the control plane stands still. The other one, which then says a single word, is
+/// neither closed nor unheard, and of what both sent reliably nothing is lost.
+#[test]
+fn a_control_plane_that_stands_still_costs_nobody_a_connection_or_a_message() {
+    let mut n = Network::new(8);
+    for slot in 0..2 {
+        n.add_client(slot, &[address(slot as u16)]);
+        n.command(Command::OpenDataChannel { id: network::tid(slot), channel: DataChannel::Reliable });
+    }
+    n.run(1500);
+    let write = |n: &mut Network, client: usize, message: &[u8]| {
+        let channel = n.clients[client].channel.unwrap();
+        n.clients[client].rtc.channel(channel).unwrap().write(true, message).unwrap()
+    };
+    n.stalled = true;
+    let mut sent = 0u32;
+    for _ in 0..2500 {
+        for _ in 0..10 {
+            if write(&mut n, 0, &sent.to_be_bytes()) {
+                sent += 1;
+            }
+        }
+        n.run(1);
+    }
+    assert!(sent > 1200, "{sent}: the sender must send more than its share for this to say anything");
+    assert!(write(&mut n, 1, b"hello"));
+    n.run(1000);
+    assert!(n.shard.stats().drops.get(bedrud_sfu::DropReason::EventOverflow) > 0, "nothing was held back");
+    n.stalled = false;
+    n.run(20_000);
+    assert!(!n.events.iter().any(|e| matches!(e, Event::Closed { .. })), "somebody was closed for it");
+    let of = |slot: u32| {
+        n.events.iter().filter_map(move |e| match e {
+            Event::Data { id, payload, .. } if *id == network::tid(slot) => Some(payload.clone()),
+            _ => None,
+        })
+    };
+    assert_eq!(of(1).collect::<Vec<_>>(), [Bytes::from_static(b"hello")]);
+    let numbers: Vec<u32> = of(0).map(|p| u32::from_be_bytes(p.as_ref().try_into().unwrap())).collect();
+    assert_eq!(numbers.len(), sent as usize);
+    assert!(numbers.iter().copied().eq(0..sent), "messages in order, each once");
+}

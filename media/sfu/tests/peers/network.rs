@@ -94,6 +94,8 @@ pub struct Network {
     pub deaf: HashSet<SocketAddr>,
     /// RTP packets sent to each address, arrived or not.
     media: HashMap<SocketAddr, u64>,
+    /// The control plane takes no events.
+    pub stalled: bool,
     rng: SmallRng,
     wire: VecDeque<Datagram>,
     batch: SendBatch,
@@ -115,6 +117,7 @@ impl Network {
             dead: HashSet::new(),
             deaf: HashSet::new(),
             media: HashMap::new(),
+            stalled: false,
             rng: SmallRng::seed_from_u64(seed),
             wire: VecDeque::new(),
             batch: SendBatch::default(),
@@ -277,7 +280,9 @@ impl Network {
             self.deliver(d);
         }
         self.flush();
-        while let Some(e) = self.shard.poll_event() {
+        while !self.stalled
+            && let Some(e) = self.shard.poll_event()
+        {
             self.events.push(e);
         }
     }

@@ -114,6 +114,8 @@ pub struct World {
     pub down_capacity: Option<u64>,
     link_free: Instant,
     pub overflowed: u64,
+    /// Failures the test asked for.
+    pub failures: u64,
     pub delay: Duration,
     pub rng: Lcg,
     batch: SendBatch,
@@ -145,6 +147,7 @@ impl World {
             down_capacity: None,
             link_free: now,
             overflowed: 0,
+            failures: 0,
             delay: Duration::from_millis(15),
             rng: Lcg(seed),
             batch: SendBatch::default(),
@@ -257,6 +260,7 @@ impl World {
         for _ in 0..ms {
             self.step();
         }
+        assert_eq!(self.shard.stats().panics, self.failures, "the shard caught a failure");
     }
 
     fn step(&mut self) {
