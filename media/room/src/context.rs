@@ -4,6 +4,7 @@ use crate::config::HubConfig;
 use crate::ids::{Ids, Pid, RoomKey, Sid, sid};
 use crate::io::{ConnId, Now, Output, RoomEvent, ShardId};
 use crate::revoked::Revocations;
+use crate::room::DataCounters;
 use crate::timers::{Timer, TimerKey, Timers};
 use bedrud_sdp::{CodecSetting, CodecTable};
 use bedrud_sfu::{Command, DownTrackId, TransportId, UpTrackId};
@@ -37,6 +38,7 @@ pub(crate) struct Core {
     pub(crate) participants: usize,
     pub(crate) revoked: Revocations,
     pub(crate) demand_moved: bool,
+    pub(crate) data: DataCounters,
 }
 
 impl Core {
@@ -59,6 +61,7 @@ impl Core {
             participants: 0,
             revoked: Revocations::default(),
             demand_moved: false,
+            data: DataCounters::default(),
         }
     }
 
@@ -76,6 +79,7 @@ impl Core {
             participants: &mut self.participants,
             revoked: &mut self.revoked,
             demand_moved: &mut self.demand_moved,
+            data: &mut self.data,
         }
     }
 }
@@ -96,6 +100,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) revoked: &'a mut Revocations,
     /// Somebody watches a forwarded track differently: its publisher's room must hear of it.
     pub(crate) demand_moved: &'a mut bool,
+    /// Counts of data messages.
+    pub(crate) data: &'a mut DataCounters,
 }
 
 impl Now {

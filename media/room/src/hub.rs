@@ -126,7 +126,7 @@ impl Hub {
     /// Figures for the operator.
     #[must_use]
     pub fn metrics(&self) -> HubMetrics {
-        self.tally.snapshot(&self.rooms)
+        self.tally.snapshot(self.core.data, &self.rooms)
     }
 
     /// When [`Input::Timeout`] is due, if ever.

@@ -13,6 +13,7 @@ mod crowd;
 mod data;
 mod devices;
 mod enums;
+mod flow;
 mod grants;
 mod hardening;
 mod hostile;

@@ -79,7 +79,9 @@ impl Shard {
                         return;
                     }
                 }
+                TransportOutput::Congested(congested) => self.emit(Event::DataCongested { id, congested }),
                 TransportOutput::Closed { reason } => {
+                    self.stats.slow_consumers += u64::from(reason == CloseReason::SlowConsumer);
                     self.remove_peer(now, id);
                     self.emit(Event::Closed { id, reason });
                     return;
@@ -179,7 +181,9 @@ impl Shard {
             self.remove_down(now, key);
         }
         let Some(peer) = self.peers.remove(id) else { return };
-        self.stats.drops.add_many(DropReason::Unauthenticated, peer.transport.stats().unauthenticated);
+        let said = peer.transport.stats();
+        self.stats.drops.add_many(DropReason::Unauthenticated, said.unauthenticated);
+        self.stats.data.add(&said.data);
         for (proto, address) in peer.addresses {
             self.addresses.forget(proto, address, id);
         }

@@ -6,6 +6,7 @@
 
 mod certificate_request;
 mod crypto;
+mod window;
 
 use crate::config::TransportConfig;
 use crate::error::TransportError;
@@ -18,6 +19,7 @@ use str0m::crypto::dtls::{
     DtlsCert, DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider, DtlsVersion, ProtocolVersion,
     SrtpProfile,
 };
+use window::Window;
 
 /// What an instance saw, for the transport that owns it.
 #[derive(Default)]
@@ -26,6 +28,8 @@ pub(crate) struct Tee {
     pub(crate) keying: Option<(Vec<u8>, SrtpProfile, bool)>,
     /// The peer sent close_notify.
     pub(crate) peer_closed: bool,
+    /// What is missing from the peer's receive window.
+    pub(crate) window: Window,
 }
 
 /// Shared between an instance and its transport; both live on one thread.
@@ -202,6 +206,10 @@ impl DtlsInstance for Instance {
 
     fn poll_output<'a>(&mut self, buf: &'a mut [u8]) -> DtlsOutput<'a> {
         let active = self.dtls.is_active();
+        if let Some(update) = self.tee.with(|t| t.window.take_update()) {
+            // Lost like any other datagram: the peer probes a closed window.
+            let _ = self.dtls.send_application_data(&update);
+        }
         let output = match &self.handshake {
             Some(_) => self.poll_handshake(buf),
             None => self.dtls.poll_output(buf),
@@ -221,7 +229,11 @@ impl DtlsInstance for Instance {
     }
 
     fn send_application_data(&mut self, data: &[u8]) -> Result<usize, DtlsImplError> {
-        self.dtls.send_application_data(data)
+        match self.tee.with(|t| t.window.outgoing(data)) {
+            // Of the same length, so what str0m is told about it is true.
+            Some(changed) => self.dtls.send_application_data(&changed),
+            None => self.dtls.send_application_data(data),
+        }
     }
 
     fn is_active(&self) -> bool {

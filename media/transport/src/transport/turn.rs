@@ -33,6 +33,7 @@ impl Transport {
 
     /// One input, then everything it causes.
     pub(super) fn turn(&mut self, now: Instant, input: Option<Input<'_>>) {
+        self.unsent = false;
         let ended = self.guarded(|t| t.run(now, input)).flatten();
         if let Some(reason) = ended
             && !self.closed
@@ -40,6 +41,7 @@ impl Transport {
             self.closed = true;
             self.outputs.push_back(TransportOutput::Closed { reason });
         }
+        self.watch_data(now);
     }
 
     fn run(&mut self, now: Instant, input: Option<Input<'_>>) -> Option<CloseReason> {
@@ -62,7 +64,7 @@ impl Transport {
                 return ended;
             }
             let (written, dropped) = self.channels.flush(&mut self.rtc);
-            self.stats.reliable_dropped += dropped;
+            self.stats.data.reliable_dropped += dropped;
             let again = written || deadline.is_some_and(|t| t <= now) || self.nominate(now);
             self.rtc_deadline = deadline.map(|t| t.max(now + Duration::from_millis(1)));
             if !again {
@@ -135,7 +137,7 @@ impl Transport {
             }
             Event::ChannelData(data) => {
                 if let Some(channel) = self.channels.label_of(data.id) {
-                    self.outputs.push_back(TransportOutput::Data { channel, bytes: Bytes::from(data.data) });
+                    return self.receive_data(now, channel, &Bytes::from(data.data));
                 }
             }
             // `close_notify`, or the end of the SCTP association: libwebrtc aborts it before it says goodbye elsewhere.
