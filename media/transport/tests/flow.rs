@@ -149,6 +149,7 @@ fn a_slow_receiver_is_congested_and_keeps_its_place() {
     for n in 0..1000u32 {
         pair.server.send(pair.now, DataChannel::Reliable, Bytes::from(vec![n as u8; 15_000]));
     }
+    pair.run(SECOND);
     assert_eq!(congestion(&pair), [true]);
     assert!(pair.run_until(180 * SECOND, |p| p.client_data().len() == 1000), "{}", pair.client_data().len());
     for (n, data) in pair.client_data().into_iter().enumerate() {
