@@ -1,6 +1,7 @@
 //! Whole connections (ICE, DTLS, SCTP, SRTP) between an independent implementation, str0m in RTP mode, and one shard.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod data;
 mod network;
 
 use bedrud_sfu::{Command, DataChannel, Event, IceCredentials};

@@ -92,6 +92,9 @@ pub struct Network {
     pub loss: u32,
     pub dead: HashSet<SocketAddr>,
     pub deaf: HashSet<SocketAddr>,
+    /// A link to a client that carries so many bytes per second; a quarter of a second of them waits, the rest is lost.
+    pub slow: Option<(SocketAddr, u64)>,
+    link_free: Instant,
     rng: SmallRng,
     wire: VecDeque<Datagram>,
     batch: SendBatch,
@@ -112,6 +115,8 @@ impl Network {
             loss: 0,
             dead: HashSet::new(),
             deaf: HashSet::new(),
+            slow: None,
+            link_free: now,
             rng: SmallRng::seed_from_u64(seed),
             wire: VecDeque::new(),
             batch: SendBatch::default(),
@@ -335,12 +340,10 @@ impl Network {
                     if !c.addresses.contains(&t.source) {
                         c.addresses.push(t.source);
                     }
-                    self.wire.push_back(Datagram {
-                        due: self.now + LATENCY,
-                        to_server: true,
-                        client: t.source,
-                        bytes: t.contents.to_vec(),
-                    });
+                    let due = self.now + LATENCY;
+                    let at = self.wire.partition_point(|d| d.due <= due);
+                    let (client, bytes) = (t.source, t.contents.to_vec());
+                    self.wire.insert(at, Datagram { due, to_server: true, client, bytes });
                 }
                 Ok(Output::Event(event)) => match event {
                     str0m::Event::Connected => c.connected = true,
@@ -377,12 +380,17 @@ impl Network {
                     continue;
                 }
                 let bytes = bytes.to_vec();
-                self.wire.push_back(Datagram {
-                    due: self.now + LATENCY,
-                    to_server: false,
-                    client: to,
-                    bytes,
-                });
+                let mut due = self.now + LATENCY;
+                if let Some((_, rate)) = self.slow.filter(|(at, _)| *at == to) {
+                    let start = self.link_free.max(self.now);
+                    if start > self.now + Duration::from_millis(250) {
+                        continue;
+                    }
+                    self.link_free = start + Duration::from_micros(bytes.len() as u64 * 1_000_000 / rate);
+                    due = self.link_free + LATENCY;
+                }
+                let at = self.wire.partition_point(|d| d.due <= due);
+                self.wire.insert(at, Datagram { due, to_server: false, client: to, bytes });
             }
         }
         self.batch = batch;
