@@ -26,14 +26,15 @@ pub use bedrud_net::{
     candidate_ips, local_addresses, local_ips, sniff,
 };
 pub use bedrud_room::{
-    ByKind, Claims, ClientContext, Format, Frame, Histogram, HubConfig, HubCounters, HubMetrics, HubTimings,
-    JoinError, JoinParams, Limits, MAX_JOIN_REQUEST, MAX_SIGNAL_MESSAGE, Member, OneShotOpened, OneShotReply,
-    OneShotRequest, OneShotResult, OneShotRole, OneShotSession, PlayWish, Present, Reconnect, Restrictions,
-    Revocation, RoomEvent, RoomMetrics, RoomRequest, ServerMessage, ServiceError, ServiceErrorCode,
-    ServiceRequest, ServiceResponse, SignalCodecError, SignalPath, Snapshot, Timeouts, Traffic, VideoGrant,
-    decode_join_request, decode_request, decode_request_within, encode_response, rpc_timeout,
+    ByKind, Claims, ClientContext, DataCounters, Format, Frame, Histogram, HubConfig, HubCounters,
+    HubMetrics, HubTimings, JoinError, JoinParams, Limits, MAX_JOIN_REQUEST, MAX_SIGNAL_MESSAGE, Member,
+    OneShotOpened, OneShotReply, OneShotRequest, OneShotResult, OneShotRole, OneShotSession, PlayWish,
+    Present, Reconnect, Restrictions, Revocation, RoomEvent, RoomMetrics, RoomRequest, ServerMessage,
+    ServiceError, ServiceErrorCode, ServiceRequest, ServiceResponse, SignalCodecError, SignalPath, Snapshot,
+    Timeouts, Traffic, VideoGrant, decode_join_request, decode_request, decode_request_within,
+    encode_response, rpc_timeout,
 };
 pub use bedrud_rtp::{Codec, MediaKind};
-pub use bedrud_sfu::{DropReason, ShardConfig, ShardStats};
+pub use bedrud_sfu::{DataFigures, DropReason, ShardConfig, ShardStats};
 pub use bedrud_transport::{Certificate, TransportConfig};
 pub use livekit_protocol as protocol;

@@ -1,6 +1,6 @@
 //! The media server.
 
-use bedrud_media::{ByKind, DropReason, NetCounters, SfuMetrics, ShardStats};
+use bedrud_media::{ByKind, DataFigures, DropReason, NetCounters, SfuMetrics, ShardStats};
 
 use super::text::{Kind, Text};
 
@@ -9,6 +9,7 @@ pub(super) fn write(text: &mut Text, metrics: &SfuMetrics) {
     hub(text, metrics);
     packets(text, metrics);
     sockets(text, metrics);
+    data(text, metrics);
 }
 
 fn hub(text: &mut Text, metrics: &SfuMetrics) {
@@ -98,6 +99,28 @@ fn packets(text: &mut Text, metrics: &SfuMetrics) {
         let count: u64 = metrics.stats.shards.iter().map(|s| s.shard.drops.get(reason)).sum();
         text.sample(name, &[("reason", reason.name())], count);
     }
+}
+
+fn data(text: &mut Text, metrics: &SfuMetrics) {
+    let sum =
+        |pick: fn(&DataFigures) -> u64| metrics.stats.shards.iter().map(|s| pick(&s.shard.data)).sum::<u64>();
+    let hub = &metrics.hub.data;
+    let name = "bedrud_data_messages_total";
+    text.family(name, Kind::Counter, "Data messages taken from clients, and copies of them for clients.");
+    text.sample(name, &[("direction", "incoming")], sum(|d| d.received));
+    text.sample(name, &[("direction", "outgoing")], sum(|d| d.sent));
+    let name = "bedrud_data_messages_dropped_total";
+    text.family(name, Kind::Counter, "Data messages dropped, by reason.");
+    text.sample(name, &[("reason", "sender_rate")], sum(|d| d.over_rate));
+    text.sample(name, &[("reason", "sender_budget")], hub.over_budget);
+    text.sample(name, &[("reason", "too_many_destinations")], hub.too_many_destinations);
+    text.sample(name, &[("reason", "receiver_lossy")], sum(|d| d.lossy_dropped));
+    text.sample(name, &[("reason", "receiver_reliable")], sum(|d| d.reliable_dropped));
+    let help = "Times a sender was held back because a receiver was behind.";
+    text.single("bedrud_data_holds_total", Kind::Counter, help, hub.holds);
+    let slow: u64 = metrics.stats.shards.iter().map(|s| s.shard.slow_consumers).sum();
+    let help = "Clients disconnected because they did not take reliable data.";
+    text.single("bedrud_data_slow_consumers_total", Kind::Counter, help, slow);
 }
 
 fn sockets(text: &mut Text, metrics: &SfuMetrics) {

@@ -9,7 +9,7 @@ use crate::config::{Config, read_file};
 use crate::livekit::HttpLimits;
 use anyhow::bail;
 use bedrud_media::protocol::IceServer;
-use bedrud_media::{HubConfig, Sfu, SfuConfig, ShardConfig};
+use bedrud_media::{HubConfig, Sfu, SfuConfig, ShardConfig, TransportConfig};
 use sha2::{Digest as _, Sha256};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -93,6 +93,7 @@ pub async fn start(settings: &MediaConfig, place: Place) -> anyhow::Result<Sfu> 
     }
     config.loopback_candidate = settings.rtc.enable_loopback_candidate;
     adjust_shards(&mut config.net.shard, settings);
+    adjust_transports(&mut config.transport, settings);
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     config.hub.node_id = node_id(host.trim(), place.http);
     adjust(&mut config.hub, settings);
@@ -180,6 +181,14 @@ fn adjust(hub: &mut HubConfig, settings: &MediaConfig) {
     hub.update_batch_bytes = limit(settings.room.update_batch_target_size);
     hub.limits.signals_per_second = settings.limit.signal_messages_per_second;
     hub.limits.signal_burst = settings.limit.signal_message_burst;
+    hub.limits.data_deliveries_per_second = settings.limit.data_deliveries_per_second.into();
+    hub.limits.data_delivered_bytes_per_second = settings.limit.data_delivered_bytes_per_second;
+}
+
+/// Takes over what the configuration says about peer connections.
+fn adjust_transports(transport: &mut TransportConfig, settings: &MediaConfig) {
+    transport.data_messages_per_second = settings.limit.data_messages_per_second.into();
+    transport.data_bytes_per_second = settings.limit.data_bytes_per_second;
 }
 
 fn ice_servers(settings: &MediaConfig) -> Vec<IceServer> {
@@ -326,6 +335,19 @@ mod tests {
         assert!(!hub.data_tracks);
         assert_eq!((hub.codec_regression_threshold, hub.update_batch_bytes), (0, 1));
         assert_eq!((hub.limits.signals_per_second, hub.limits.signal_burst), (2, 3));
+
+        let mut transport = TransportConfig::default();
+        adjust_transports(&mut transport, &settings);
+        assert_eq!(transport, TransportConfig::default(), "the defaults are the same");
+        settings.limit.data_messages_per_second = 4;
+        settings.limit.data_bytes_per_second = 5;
+        settings.limit.data_deliveries_per_second = 6;
+        settings.limit.data_delivered_bytes_per_second = 7;
+        adjust_transports(&mut transport, &settings);
+        adjust(&mut hub, &settings);
+        assert_eq!((transport.data_messages_per_second, transport.data_bytes_per_second), (4, 5));
+        let limits = &hub.limits;
+        assert_eq!((limits.data_deliveries_per_second, limits.data_delivered_bytes_per_second), (6, 7));
 
         assert_eq!(http_limits(&settings.limit), HttpLimits::default());
         settings.limit.agent_signal_message_size_limit = 0;

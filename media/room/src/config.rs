@@ -43,6 +43,12 @@ pub struct Limits {
     pub signal_burst: u32,
     /// Signalling messages per second a client may send in the long run.
     pub signals_per_second: u32,
+    /// Data messages times their receivers, per second, that one participant may send in the long run; it may send twice
+    /// as many at once. Reliable messages beyond it wait, and their sender with them; lossy ones are dropped.
+    pub data_deliveries_per_second: u64,
+    /// Bytes of data messages times their receivers, per second, that one participant may send in the long run, and at
+    /// once.
+    pub data_delivered_bytes_per_second: u64,
     /// Key of a data blob, bytes.
     pub data_blob_key: usize,
     /// All data blobs of a participant, keys included, bytes.
@@ -71,6 +77,8 @@ impl Default for Limits {
             bytes_per_second: 0,
             signal_burst: 2000,
             signals_per_second: 200,
+            data_deliveries_per_second: 20_000,
+            data_delivered_bytes_per_second: 128 << 20,
             data_blob_key: 256,
             data_blobs: 64_000,
             subscriptions_video: 0,

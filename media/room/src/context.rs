@@ -5,6 +5,7 @@ use crate::config::HubConfig;
 use crate::ids::{Ids, Pid, RoomKey, Sid, sid};
 use crate::io::{ConnId, Now, Output, RoomEvent, ShardId};
 use crate::revoked::Revocations;
+use crate::room::DataCounters;
 use crate::timers::{Timer, TimerKey, Timers};
 use bedrud_sdp::{CodecSetting, CodecTable};
 use bedrud_sfu::{Command, DownTrackId, TransportId, UpTrackId};
@@ -42,6 +43,7 @@ pub(crate) struct Core {
     /// Fail after so many effects.
     #[cfg(any(test, feature = "test-util"))]
     pub(crate) fault: Option<usize>,
+    pub(crate) data: DataCounters,
 }
 
 impl Core {
@@ -67,6 +69,7 @@ impl Core {
             arrivals: Arrivals::default(),
             #[cfg(any(test, feature = "test-util"))]
             fault: None,
+            data: DataCounters::default(),
         }
     }
 
@@ -87,6 +90,7 @@ impl Core {
             arrivals: &mut self.arrivals,
             #[cfg(any(test, feature = "test-util"))]
             fault: &mut self.fault,
+            data: &mut self.data,
         }
     }
 }
@@ -110,6 +114,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) arrivals: &'a mut Arrivals,
     #[cfg(any(test, feature = "test-util"))]
     pub(crate) fault: &'a mut Option<usize>,
+    /// Counts of data messages.
+    pub(crate) data: &'a mut DataCounters,
 }
 
 impl Now {

@@ -148,7 +148,7 @@ impl Hub {
     /// Figures for the operator.
     #[must_use]
     pub fn metrics(&self) -> HubMetrics {
-        self.tally.snapshot(self.rooms.iter())
+        self.tally.snapshot(self.core.data, self.rooms.iter())
     }
 
     /// When [`Input::Timeout`] is due, if ever.

@@ -47,4 +47,5 @@ pub use one_shot::{
     OneShotOpened, OneShotReply, OneShotRequest, OneShotResult, OneShotRole, OneShotSession, PlayWish,
 };
 pub use revoked::Revocation;
+pub use room::DataCounters;
 pub use room::rpc_timeout;

@@ -8,7 +8,7 @@ pub use timings::HubTimings;
 
 use crate::ids::RoomKey;
 use crate::io::{Input, Now, Output, RoomEvent, ShardId};
-use crate::room::{Room, RoomStats};
+use crate::room::{DataCounters, Room, RoomStats};
 use bedrud_sfu::Event;
 use livekit_protocol::TrackType;
 use std::collections::HashMap;
@@ -90,6 +90,8 @@ pub struct RoomMetrics {
 pub struct HubMetrics {
     /// Since the start.
     pub counters: HubCounters,
+    /// Data messages since the start.
+    pub data: DataCounters,
     /// How long things took.
     pub timings: HubTimings,
     /// Open rooms, oldest first.
@@ -186,13 +188,18 @@ impl Tally {
         self.traffic.remove(&room);
     }
 
-    pub(crate) fn snapshot<'a>(&self, rooms: impl Iterator<Item = (&'a RoomKey, &'a Room)>) -> HubMetrics {
+    pub(crate) fn snapshot<'a>(
+        &self,
+        data: DataCounters,
+        rooms: impl Iterator<Item = (&'a RoomKey, &'a Room)>,
+    ) -> HubMetrics {
         let mut rooms: Vec<(&RoomKey, &Room)> = rooms.collect();
         rooms.sort_unstable_by_key(|(key, _)| **key);
         let describe =
             |(key, room): (&RoomKey, &Room)| room.metrics(self.traffic.get(key).copied().unwrap_or_default());
         HubMetrics {
             counters: self.counters,
+            data,
             timings: self.timings.snapshot(),
             rooms: rooms.into_iter().map(describe).collect(),
         }

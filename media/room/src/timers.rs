@@ -37,6 +37,8 @@ pub(crate) enum Timer {
     Lookup,
     /// Participant: report subscriptions that do not begin.
     Bind,
+    /// Participant: its data waits for its budget, or for a receiver.
+    Data,
     /// Participant: apply its track settings.
     Settings,
     /// Participant: simulated speaking ends.

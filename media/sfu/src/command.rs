@@ -162,14 +162,28 @@ pub enum Command {
         /// Which channel.
         channel: DataChannel,
     },
-    /// Sends one message. Refused messages are queued up to the configured limit (reliable) or dropped (lossy).
+    /// Sends one message to many. Refused messages are queued up to the configured limit (reliable) or dropped (lossy).
     SendData {
-        /// Which transport.
-        id: TransportId,
+        /// Which transports.
+        to: Vec<TransportId>,
         /// Which channel.
         channel: DataChannel,
         /// Message.
         payload: Bytes,
+    },
+    /// Sends one packet of a data track to its subscribers.
+    SendDataTrack {
+        /// Which transports, and the handle by which each knows the track.
+        to: Vec<(TransportId, u16)>,
+        /// Packet; bytes 2 and 3 are the handle's place.
+        packet: Bytes,
+    },
+    /// The control plane takes so many bytes more of what the client sends reliably. Without it the client is held back.
+    GrantData {
+        /// Which transport.
+        id: TransportId,
+        /// As [`crate::charge`] counts them.
+        bytes: u64,
     },
     /// Closes a transport, its tracks and its channels, sending DTLS close_notify.
     CloseTransport {
@@ -230,9 +244,11 @@ impl Command {
             | Self::SetExtensions { id, .. }
             | Self::SetTcpOnly { id, .. }
             | Self::OpenDataChannel { id, .. }
-            | Self::SendData { id, .. }
+            | Self::GrantData { id, .. }
             | Self::CloseTransport { id }
             | Self::SetEgressCap { id, .. } => Some(*id),
+            Self::SendData { to, .. } => to.first().copied(),
+            Self::SendDataTrack { to, .. } => to.first().map(|(id, _)| *id),
             Self::SetUpTrack(c) => Some(c.transport),
             Self::AddDownTrack(c) => Some(c.transport),
             _ => None,

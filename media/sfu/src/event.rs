@@ -104,6 +104,14 @@ pub enum Event {
         /// Message.
         payload: Bytes,
     },
+    /// More reliable messages wait for the client than it takes, or it has caught up. Who sends to it should be slowed
+    /// down meanwhile.
+    DataCongested {
+        /// Which transport.
+        id: TransportId,
+        /// True when it is behind.
+        congested: bool,
+    },
     /// First packet of a layer: its SSRC and codec are now known. Sent again when either changes.
     UpLayerStarted {
         /// Which track.

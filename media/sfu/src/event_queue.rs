@@ -33,6 +33,7 @@ const OVERHEAD: usize = 128;
 enum State {
     Path(TransportId),
     Reach(TransportId),
+    DataCongestion(TransportId),
     Channel(TransportId, DataChannel),
     LayerStart(UpTrackId, u8),
     LayerActivity(UpTrackId, u8),
@@ -45,6 +46,7 @@ impl State {
         Some(match event {
             Event::PathChanged { id, .. } => Self::Path(*id),
             Event::Disconnected { id } | Event::Reconnected { id } => Self::Reach(*id),
+            Event::DataCongested { id, .. } => Self::DataCongestion(*id),
             Event::ChannelOpen { id, channel } | Event::ChannelClosed { id, channel } => {
                 Self::Channel(*id, *channel)
             }

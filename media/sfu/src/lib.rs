@@ -27,6 +27,7 @@ mod timers;
 mod upstream;
 
 pub use batch::{MAX_RUN_BYTES, MAX_RUN_SEGMENTS, RunRef, SendBatch};
+pub use bedrud_transport::{DataFigures, MESSAGE_OVERHEAD, TokenBucket, charge};
 pub use command::{
     Command, DataChannel, DownTrackConfig, DownTrackSettings, IceCredentials, PayloadType, RelayKey,
     RemoteTransport, UpLayer, UpTrackConfig,

@@ -109,6 +109,8 @@ pub(crate) struct Peer {
     pub(crate) fills: Vec<Filled>,
     pub(crate) outbox: Vec<(Path, Vec<u8>)>,
     pub(crate) dirty: bool,
+    /// Messages wait for the next flush.
+    pub(crate) unsent: bool,
     /// Earliest entry in the timers.
     pub(crate) armed: Option<Instant>,
 }
@@ -160,6 +162,7 @@ impl Peer {
             fills: Vec::new(),
             outbox: Vec::new(),
             dirty: false,
+            unsent: false,
             armed: None,
         }
     }

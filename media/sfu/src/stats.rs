@@ -1,5 +1,7 @@
 //! Counters of a shard.
 
+use bedrud_transport::DataFigures;
+
 /// Why a datagram or command was not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(usize)]
@@ -151,6 +153,10 @@ pub struct ShardStats {
     pub plis_in: u64,
     /// Failures caught inside. Each cost the transport that was being served.
     pub panics: u64,
+    /// Data messages.
+    pub data: DataFigures,
+    /// Transports closed because their client did not take what was sent to it reliably.
+    pub slow_consumers: u64,
     /// Drops by reason.
     pub drops: Drops,
 }

@@ -49,8 +49,10 @@ impl Waiting {
     }
 
     fn keep(&mut self, shard: u16, command: Box<Command>) -> Result<(), Stuck> {
-        if matches!(&*command, Command::SendData { channel, .. } if !channel.is_reliable()) {
-            return Ok(());
+        match &*command {
+            Command::SendDataTrack { .. } => return Ok(()),
+            Command::SendData { channel, .. } if !channel.is_reliable() => return Ok(()),
+            _ => {}
         }
         let index = usize::from(shard);
         if self.shards.len() <= index {
@@ -99,7 +101,11 @@ mod tests {
 
     fn lossy() -> Box<Command> {
         let id = TransportId { shard: 1, slot: 0, epoch: 0 };
-        Box::new(Command::SendData { id, channel: DataChannel::Lossy, payload: bytes::Bytes::new() })
+        Box::new(Command::SendData {
+            to: vec![id],
+            channel: DataChannel::Lossy,
+            payload: bytes::Bytes::new(),
+        })
     }
 
     #[test]

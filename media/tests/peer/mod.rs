@@ -43,6 +43,9 @@ pub struct Pc {
     pub data: Vec<(String, Vec<u8>)>,
     pub channels: HashMap<String, ChannelId>,
     labels: HashMap<ChannelId, String>,
+    /// A link of this many bytes per second towards the client; what does not fit waits in the socket, or is lost.
+    pub slow: Option<u64>,
+    taken: (Option<Instant>, u64),
 }
 
 impl Pc {
@@ -71,7 +74,20 @@ impl Pc {
             data: vec![],
             channels: HashMap::new(),
             labels: HashMap::new(),
+            slow: None,
+            taken: (None, 0),
         }
+    }
+
+    /// Whether the link has brought more by now.
+    fn may_receive(&mut self, now: Instant) -> bool {
+        let Some(rate) = self.slow else { return true };
+        let (since, taken) = &mut self.taken;
+        let elapsed = now.saturating_duration_since(*since.get_or_insert(now));
+        let room = u64::try_from(elapsed.as_micros()).unwrap() * rate / 1_000_000;
+        // A link that was idle does not catch up.
+        *taken = (*taken).max(room.saturating_sub(rate / 50));
+        *taken <= room
     }
 
     fn add_remote(&mut self, candidate: &str) {
@@ -130,7 +146,10 @@ impl Pc {
     /// Everything that is due now.
     fn turn(&mut self) {
         let now = Instant::now();
-        while let Some((from, bytes)) = self.link.receive() {
+        while self.may_receive(now)
+            && let Some((from, bytes)) = self.link.receive()
+        {
+            self.taken.1 += bytes.len() as u64;
             let Some(local) = self.link.local() else { break };
             if let Ok(r) = Receive::new(self.link.protocol(), from, local, &bytes) {
                 self.rtc.handle_input(Input::Receive(Instant::now(), r)).unwrap();

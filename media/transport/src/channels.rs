@@ -1,5 +1,6 @@
 //! The data channels of one transport and the messages waiting for them.
 
+use crate::inbound::charge;
 use crate::types::DataChannel;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -39,6 +40,7 @@ pub(crate) struct Channels {
 }
 
 impl Channels {
+    /// Bytes of reliable messages that wait for SCTP, as [`charge`] counts them.
     pub(crate) fn queued_bytes(&self) -> usize {
         self.queued_bytes
     }
@@ -87,7 +89,7 @@ impl Channels {
         let last = !self.entries.iter().any(|e| e.channel == gone.channel);
         if last {
             self.queue.retain(|(c, _)| *c != gone.channel);
-            self.queued_bytes = self.queue.iter().map(|(_, b)| b.len()).sum();
+            self.queued_bytes = self.queue.iter().map(|(_, b)| charge(b.len())).sum();
         }
         (gone.open && last).then_some(gone.channel)
     }
@@ -119,10 +121,10 @@ impl Channels {
             }
         }
         let limit = if open.is_some() { limit } else { limit.min(UNOPENED_QUEUE) };
-        if self.queued_bytes.saturating_add(bytes.len()) > limit {
+        if self.queued_bytes.saturating_add(charge(bytes.len())) > limit {
             return if open.is_some() { Written::Overflow } else { Written::Dropped };
         }
-        self.queued_bytes += bytes.len();
+        self.queued_bytes += charge(bytes.len());
         self.queue.push_back((channel, bytes));
         Written::Accepted
     }
@@ -157,7 +159,7 @@ impl Channels {
                 Ok(false) => break,
                 Err(_) => dropped += 1,
             }
-            self.queued_bytes = self.queued_bytes.saturating_sub(bytes.len());
+            self.queued_bytes = self.queued_bytes.saturating_sub(charge(bytes.len()));
             self.queue.pop_front();
         }
         (taken, dropped)

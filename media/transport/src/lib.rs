@@ -4,11 +4,13 @@
 //! datagrams and the time go in, datagrams to send, SRTP keys and data channel messages come out. RTP and RTCP never
 //! enter; they travel beside it, to [`Transport::destination`], under the keys of [`TransportOutput::Connected`].
 
+mod bucket;
 mod channels;
 mod config;
 mod context;
 mod dtls;
 mod error;
+mod inbound;
 mod keying;
 mod output;
 mod paths;
@@ -16,13 +18,15 @@ mod transport;
 mod types;
 
 pub use bedrud_rtp::SrtpProfile;
+pub use bucket::TokenBucket;
 pub use config::TransportConfig;
 pub use context::{Certificate, TransportContext};
 #[cfg(feature = "test-util")]
 pub use dtls::plain;
 pub use dtls::{SctpStats, SctpViolation};
 pub use error::TransportError;
+pub use inbound::{MESSAGE_OVERHEAD, charge};
 pub use keying::SrtpKeying;
-pub use output::{CloseReason, TransportOutput, TransportStats};
+pub use output::{CloseReason, DataFigures, TransportOutput, TransportStats};
 pub use transport::Transport;
 pub use types::{DataChannel, IceCredentials, Proto, RemoteTransport};

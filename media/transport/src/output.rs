@@ -80,6 +80,9 @@ pub enum TransportOutput {
         /// Message.
         bytes: Bytes,
     },
+    /// More reliable messages wait for the peer than it takes (`true`), or it has caught up (`false`). Senders should
+    /// be slowed down meanwhile.
+    Congested(bool),
     /// The transport ended by itself. Nothing follows.
     Closed {
         /// Why.
@@ -98,12 +101,38 @@ pub struct TransportStats {
     pub foreign: u64,
     /// DTLS records the library refused.
     pub dtls_errors: u64,
-    /// Lossy messages dropped.
+    /// Data messages.
+    pub data: DataFigures,
+    /// Bytes of reliable messages waiting for SCTP.
+    pub queued_bytes: usize,
+    /// Bytes of the peer's reliable messages that wait to be handed out, as [`crate::charge`] counts them.
+    pub waiting_bytes: usize,
+    /// SCTP packets of the peer.
+    pub sctp: SctpStats,
+}
+
+/// Counts of data messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DataFigures {
+    /// Messages of peers that were handed out.
+    pub received: u64,
+    /// Messages for peers that SCTP took, or that wait for it.
+    pub sent: u64,
+    /// Lossy messages dropped because their sender was over its rate.
+    pub over_rate: u64,
+    /// Lossy messages dropped because their receiver is congested, or has no such channel open.
     pub lossy_dropped: u64,
     /// Reliable messages dropped because their channel is not open, or too large for the peer.
     pub reliable_dropped: u64,
-    /// Bytes of reliable messages waiting for SCTP.
-    pub queued_bytes: usize,
-    /// SCTP packets of the peer.
-    pub sctp: SctpStats,
+}
+
+impl DataFigures {
+    /// Adds what another counted.
+    pub fn add(&mut self, other: &Self) {
+        self.received += other.received;
+        self.sent += other.sent;
+        self.over_rate += other.over_rate;
+        self.lossy_dropped += other.lossy_dropped;
+        self.reliable_dropped += other.reliable_dropped;
+    }
 }

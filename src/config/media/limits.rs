@@ -26,6 +26,14 @@ section! {
         signal_messages_per_second: u32 = 200, "signal_messages_per_second", env [];
         /// Signalling messages a client may send at once. Not in livekit-server. 0 lifts both limits.
         signal_message_burst: u32 = 2_000, "signal_message_burst", env [];
+        /// Data messages per second a participant may send in the long run, twice as many at once. Not in livekit-server.
+        data_messages_per_second: u32 = 5_000, "data_messages_per_second", env [];
+        /// Bytes of data messages per second a participant may send. Not in livekit-server.
+        data_bytes_per_second: u64 = 67_108_864, "data_bytes_per_second", env [];
+        /// The same messages times their receivers. Not in livekit-server.
+        data_deliveries_per_second: u32 = 20_000, "data_deliveries_per_second", env [];
+        /// The same bytes times their receivers. Not in livekit-server.
+        data_delivered_bytes_per_second: u64 = 134_217_728, "data_delivered_bytes_per_second", env [];
         /// Key of a data blob, bytes.
         max_data_blob_key_length: u32 = 256, "max_data_blob_key_length", env [];
         /// All data blobs of a participant, bytes.

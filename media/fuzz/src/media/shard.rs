@@ -162,7 +162,7 @@ fn step(shard: &mut Shard, now: &mut Instant, peers: &mut [Peer; 2], what: u8, b
                 shard.handle_command(*now, Command::OpenDataChannel { id, channel });
             } else {
                 let payload = bytes.repeat(1 + usize::from(bytes[0])).into();
-                shard.handle_command(*now, Command::SendData { id, channel, payload });
+                shard.handle_command(*now, Command::SendData { to: vec![id], channel, payload });
             }
         }
         7 if what & 0x40 != 0 => {

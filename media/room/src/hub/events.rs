@@ -5,7 +5,7 @@ use crate::context::Cx;
 use crate::ids::{Pid, RoomKey, Sid};
 use crate::io::Now;
 use crate::room::{Room, RoomStats};
-use bedrud_sfu::{AudioLevel, DataChannel, DownTrackId, Event, TransportId, UpTrackId};
+use bedrud_sfu::{AudioLevel, DownTrackId, Event, TransportId, UpTrackId};
 use std::collections::BTreeMap;
 
 impl Hub {
@@ -26,11 +26,12 @@ impl Hub {
             Event::ChannelClosed { id, channel } => {
                 self.at_transport(now, id, |r, cx, p| r.on_channel(cx, p, id, channel, false));
             }
-            Event::Data { id, channel, payload } => self.at_transport(now, id, |r, cx, p| match channel {
-                DataChannel::DataTrack => r.on_data_track_packet(cx, p, &payload),
-                DataChannel::Unlabelled => r.on_unlabelled_data(cx, p, &payload),
-                _ => r.on_data(cx, p, channel, &payload),
-            }),
+            Event::Data { id, channel, payload } => {
+                self.at_transport(now, id, |r, cx, p| r.on_data_message(cx, p, id, channel, &payload));
+            }
+            Event::DataCongested { id, congested } => {
+                self.at_transport(now, id, |r, cx, p| r.on_data_congested(cx, p, id, congested));
+            }
             Event::UpLayerStarted { track, spatial, ssrc, codec } => {
                 self.at_up(now, track, |r, cx, p, t| {
                     r.on_layer_started(cx, (p, t), track, (spatial, ssrc), codec);

@@ -1,12 +1,13 @@
 //! Data tracks: named streams of small packets over the `_data_track` channel.
 
 use super::Room;
+use super::data_flow::Cost;
 use super::roster::Audience;
 use crate::context::Cx;
 use crate::enums;
 use crate::ids::{Pid, Sid, sid};
-use bedrud_sfu::DataChannel;
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bedrud_sfu::{Command, DataChannel, TransportId};
+use bytes::Bytes;
 use livekit_protocol::data_track_frame_encoding::Value as Encoding;
 use livekit_protocol::data_track_subscriber_handles::PublishedDataTrack;
 use livekit_protocol::request_response::{Reason, Request};
@@ -198,29 +199,35 @@ impl Room {
     }
 
     /// A packet on `_data_track`: forwarded with only its handle changed.
-    pub(crate) fn on_data_track_packet(&mut self, cx: &mut Cx<'_>, pid: Pid, packet: &Bytes) {
+    pub(super) fn on_data_track_packet(&mut self, cx: &mut Cx<'_>, pid: Pid, packet: &Bytes) -> Cost {
+        self.relay_track_packet(cx, pid, packet).unwrap_or_default()
+    }
+
+    fn relay_track_packet(&self, cx: &mut Cx<'_>, pid: Pid, packet: &Bytes) -> Option<Cost> {
         const HEADER: usize = 12;
-        let Some(p) = self.get(pid).filter(|p| p.permission.can_publish_data) else { return };
-        let (Some([head0, head1]), Some([hi, lo])) =
-            (packet.first_chunk::<2>(), packet.get(2..4).and_then(<[u8]>::first_chunk::<2>))
-        else {
-            return;
-        };
-        if packet.len() < HEADER || head0 >> 5 != 0 {
-            return;
+        let p = self.get(pid).filter(|p| p.permission.can_publish_data)?;
+        let head = packet.first()?;
+        let handle = u16::from_be_bytes(*packet.get(2..4)?.first_chunk()?);
+        if packet.len() < HEADER || head >> 5 != 0 {
+            return None;
         }
-        let handle = u16::from_be_bytes([*hi, *lo]);
-        let Some(track) = p.data_tracks.published.get(&handle).map(|(sid, _)| sid.clone()) else { return };
-        for subscriber in self.pids() {
-            let Some(handle) = self.get(subscriber).and_then(|s| s.data_tracks.handles.get(&track)) else {
-                continue;
-            };
-            let mut out = BytesMut::with_capacity(packet.len());
-            out.put_slice(&[*head0, *head1]);
-            out.put_u16(*handle);
-            out.put_slice(packet.get(4..).unwrap_or_default());
-            self.deliver(cx, subscriber, DataChannel::DataTrack, &out.freeze());
+        let (track, _) = p.data_tracks.published.get(&handle)?;
+        let mut by_shard: BTreeMap<u16, Vec<(TransportId, u16)>> = BTreeMap::new();
+        for subscriber in self.participants.values() {
+            if let Some(handle) = subscriber.data_tracks.handles.get(track)
+                && let Some(link) = subscriber.primary().filter(|l| l.has_channel(DataChannel::DataTrack))
+            {
+                by_shard.entry(link.id.shard).or_default().push((link.id, *handle));
+            }
         }
+        let mut copies = 0;
+        for (shard, to) in by_shard {
+            copies += to.len() as u64;
+            cx.command(shard, Command::SendDataTrack { to, packet: packet.clone() });
+        }
+        cx.data.deliveries += copies;
+        let looked_at = self.participants.len() as u64 / 16;
+        Some(Cost { deliveries: copies + looked_at, bytes: copies.saturating_mul(packet.len() as u64) })
     }
 }
 

@@ -16,7 +16,7 @@ impl Room {
     ) -> Result<ServiceResponse, ServiceError> {
         match request {
             RoomRequest::Delete => self.close(cx, DisconnectReason::RoomDeleted),
-            RoomRequest::SendData(request) => self.send_data(cx, request),
+            RoomRequest::SendData(request) => self.send_data(cx, request)?,
             RoomRequest::Remove { sid } => {
                 let known = self.participants.values().find(|p| *p.sid == *sid && !p.is_forwarded());
                 let Some(pid) = known.map(|p| p.pid) else {

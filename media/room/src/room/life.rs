@@ -54,6 +54,7 @@ impl Room {
             gone: Vec::new(),
             departed: VecDeque::new(),
             nonces: super::data::Nonces::default(),
+            api_data: None,
             tcp_wishes: HashMap::new(),
             viewers: BTreeSet::new(),
             recorded: false,

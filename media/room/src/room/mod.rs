@@ -6,7 +6,9 @@ mod binding;
 mod blobs;
 pub(crate) mod configuration;
 mod data;
+mod data_flow;
 mod data_tracks;
+mod destinations;
 mod dynacast;
 mod embedder;
 mod figures;
@@ -28,6 +30,7 @@ mod subscriptions;
 mod track;
 mod wire;
 
+pub use data_flow::DataCounters;
 pub(crate) use link::{Link, Publisher, Subscriber};
 pub(crate) use participant::{Client, Participant, ResumeScript};
 pub(crate) use publications::Match;
@@ -42,6 +45,7 @@ use crate::context::Cx;
 use crate::ids::{Pid, RoomKey, Sid};
 use crate::timers::{Timer, TimerKey};
 use data::Nonces;
+use data_flow::Meter;
 use livekit_protocol::{ParticipantInfo, Room as RoomInfo, RoomConfiguration};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
@@ -82,6 +86,8 @@ pub(crate) struct Room {
     departed: VecDeque<(Instant, ParticipantInfo)>,
     /// Nonces of data sent through the server API and by participants.
     nonces: Nonces,
+    /// Budget of the server API for data.
+    api_data: Option<Meter>,
     /// Identities that asked for TCP, and until when.
     tcp_wishes: HashMap<String, Instant>,
     /// Players without signalling (WHEP).
@@ -143,6 +149,7 @@ impl Room {
             (Timer::Token, Some(pid)) => self.refresh_token(cx, pid),
             (Timer::Lookup, Some(pid)) => self.give_up_lookups(cx, pid),
             (Timer::Bind, Some(pid)) => self.give_up_bindings(cx, pid),
+            (Timer::Data, Some(pid)) => self.on_flow_timer(cx, pid),
             (Timer::Settings, Some(pid)) => self.apply_settings(cx, pid),
             (Timer::Speaking, Some(pid)) => self.end_simulated_speech(cx, pid),
             (Timer::Dynacast(track), Some(pid)) => self.on_dynacast_timer(cx, pid, track),

@@ -12,6 +12,7 @@ impl Room {
     /// Takes a participant out with its connections and tracks. Here it has left.
     pub(crate) fn release(&mut self, cx: &mut Cx<'_>, pid: Pid) -> Option<Participant> {
         self.end_calls(cx, pid);
+        self.let_go(cx, pid);
         let p = self.get(pid)?;
         let tracks: Vec<Sid> = p.tracks.keys().cloned().collect();
         for track in &tracks {
@@ -33,6 +34,7 @@ impl Room {
         p.settings.clear();
         p.declined.clear();
         p.data_tracks.forget_subscriptions();
+        p.data.flow.forget_room();
         p.speaking = 0;
         p.quality = None;
         Some(p)

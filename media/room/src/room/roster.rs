@@ -123,6 +123,7 @@ impl Room {
         self.drop_all_data_tracks(cx, pid);
         self.drop_all_subscriptions(cx, pid);
         self.end_calls(cx, pid);
+        self.let_go(cx, pid);
         let Some(mut p) = self.participants.remove(&pid) else { return };
         for link in p.links() {
             link.close(cx);

@@ -42,7 +42,7 @@ impl Room {
             ServiceRequest::UpdateParticipant(r) => self.serve_update(cx, *r),
             ServiceRequest::UpdateSubscriptions(r) => self.serve_subscriptions(cx, r),
             ServiceRequest::SendData(r) => {
-                self.send_data(cx, r);
+                self.send_data(cx, r)?;
                 Ok(ServiceResponse::Done)
             }
             ServiceRequest::UpdateRoomMetadata(r) => {

@@ -86,6 +86,8 @@ impl Room {
         let Some(link) = p.link_mut(id) else { return };
         link.forget(cx);
         cx.cancel_timer(room, Some(pid), Timer::Failed);
+        self.on_data_congested(cx, pid, id, false);
+        let Some(p) = self.get_mut(pid) else { return };
         if p.one_shot.is_some() && reason == CloseReason::ClosedByPeer {
             // There is no socket whose end could follow: this was the goodbye.
             self.remove(cx, pid, DisconnectReason::ClientInitiated, Farewell::Silent);

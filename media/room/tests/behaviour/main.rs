@@ -14,6 +14,7 @@ mod data;
 mod devices;
 mod enums;
 mod failures;
+mod flow;
 mod grants;
 mod hardening;
 mod hostile;

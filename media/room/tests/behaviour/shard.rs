@@ -16,6 +16,10 @@ pub struct Shard {
     pub downs: BTreeMap<DownTrackId, DownTrackConfig>,
     /// Everything sent on data channels.
     pub sent: Vec<(TransportId, DataChannel, Bytes)>,
+    /// Commands these took.
+    pub data_commands: usize,
+    /// Bytes senders may send again.
+    pub granted: Vec<(TransportId, u64)>,
     /// False: clients never get through.
     pub reachable: bool,
     /// Commands about things that are gone.
@@ -52,7 +56,19 @@ impl Shard {
             Command::SetRemote { id, remote } => return self.set_remote(id, remote.sctp),
             Command::SetLocalIce { id, local_ice } => self.transport(id).ufrags.push(local_ice.ufrag),
             Command::SetTcpOnly { id, tcp_only } => self.transport(id).tcp_only = tcp_only,
-            Command::SendData { id, channel, payload } => self.sent.push((id, channel, payload)),
+            Command::SendData { to, channel, payload } => {
+                self.data_commands += 1;
+                self.sent.extend(to.into_iter().map(|id| (id, channel, payload.clone())));
+            }
+            Command::SendDataTrack { to, packet } => {
+                self.data_commands += 1;
+                for (id, handle) in to {
+                    let mut packet = packet.to_vec();
+                    packet[2..4].copy_from_slice(&handle.to_be_bytes());
+                    self.sent.push((id, DataChannel::DataTrack, packet.into()));
+                }
+            }
+            Command::GrantData { id, bytes } => self.granted.push((id, bytes)),
             Command::CloseTransport { id } => {
                 self.transports.remove(&id);
                 self.downs.retain(|_, d| d.transport != id);

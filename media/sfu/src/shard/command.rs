@@ -29,9 +29,9 @@ impl Shard {
             Command::OpenDataChannel { id, channel } => {
                 self.with_transport(now, id, |now, t| t.open_channel(now, channel));
             }
-            Command::SendData { id, channel, payload } => {
-                self.with_transport(now, id, |now, t| t.send(now, channel, payload));
-            }
+            Command::SendData { to, channel, payload } => self.send_data(now, &to, channel, &payload),
+            Command::SendDataTrack { to, packet } => self.send_data_track(now, &to, &packet),
+            Command::GrantData { id, bytes } => self.with_transport(now, id, |now, t| t.grant(now, bytes)),
             Command::CloseTransport { id } => self.close_transport(now, id),
             Command::SetUpTrack(config) => self.set_up_track(now, config),
             Command::RemoveUpTrack { id } => match self.up_ids.get(&id) {
@@ -119,7 +119,12 @@ impl Shard {
         self.after_transport(now, id, None);
     }
 
-    fn with_transport(&mut self, now: Instant, id: TransportId, f: impl FnOnce(Instant, &mut Transport)) {
+    pub(super) fn with_transport(
+        &mut self,
+        now: Instant,
+        id: TransportId,
+        f: impl FnOnce(Instant, &mut Transport),
+    ) {
         self.serving = Some(id);
         match self.peers.get_mut(id) {
             Some(peer) => {

@@ -19,6 +19,7 @@ const WIRE_OVERHEAD: usize = 28;
 
 impl Shard {
     pub(super) fn write_batch(&mut self, now: Instant, batch: &mut SendBatch) {
+        self.flush_data(now);
         for (path, bytes) in self.orphans.drain(..) {
             batch.push(path, &bytes, false);
         }

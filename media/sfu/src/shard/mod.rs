@@ -1,10 +1,11 @@
 //! The shard: one thread's worth of transports and tracks.
 //!
-//! The modules beside this one are the shard's verbs: `command`, `receive` (datagrams), `rtp`, `rtcp`, `relay` (other shards), `transport`
+//! The modules beside this one are the shard's verbs: `command`, `data` (messages), `receive` (datagrams), `rtp`, `rtcp`, `relay` (other shards), `transport`
 //! (ICE, DTLS, SCTP), `tracks`, `targets` (layers and key frames), `fill` (silence), `timeout`, `flush`, `report`
 //! (statistics). `recover` keeps what fails inside from harming more than its cause.
 
 mod command;
+mod data;
 mod fill;
 mod flush;
 mod receive;
@@ -70,6 +71,8 @@ pub struct Shard {
     timers: Timers,
     /// Transports with something to send.
     dirty: Vec<TransportId>,
+    /// Transports with messages that no turn has carried out.
+    unsent: Vec<TransportId>,
     /// Last words of closed transports.
     orphans: Vec<(Path, Vec<u8>)>,
     /// Audio tracks heard in this interval or not yet reported silent.
@@ -129,6 +132,7 @@ impl Shard {
             addresses: AddressMap::new(rng.random()),
             timers: Timers::default(),
             dirty: Vec::new(),
+            unsent: Vec::new(),
             orphans: Vec::new(),
             audible: Vec::new(),
             audio_due: None,

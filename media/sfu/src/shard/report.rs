@@ -71,7 +71,12 @@ impl Shard {
     }
 
     pub(super) fn snapshot(&self) -> ShardStats {
+        let mut data = self.stats.data;
+        for peer in self.peers.iter() {
+            data.add(&peer.transport.stats().data);
+        }
         ShardStats {
+            data,
             transports: self.peers.len(),
             up_tracks: self.ups.len(),
             down_tracks: self.downs.len(),

@@ -75,7 +75,9 @@ impl Shard {
                 TransportOutput::Data { channel, bytes } => {
                     self.emit(Event::Data { id, channel, payload: bytes });
                 }
+                TransportOutput::Congested(congested) => self.emit(Event::DataCongested { id, congested }),
                 TransportOutput::Closed { reason } => {
+                    self.stats.slow_consumers += u64::from(reason == CloseReason::SlowConsumer);
                     self.remove_peer(now, id);
                     self.emit(Event::Closed { id, reason });
                     return;
@@ -186,7 +188,9 @@ impl Shard {
             self.remove_down(now, key);
         }
         let Some(peer) = self.peers.remove(id) else { return };
-        self.stats.drops.add_many(DropReason::Unauthenticated, peer.transport.stats().unauthenticated);
+        let said = peer.transport.stats();
+        self.stats.drops.add_many(DropReason::Unauthenticated, said.unauthenticated);
+        self.stats.data.add(&said.data);
         for (proto, address) in peer.addresses {
             self.addresses.forget(proto, address, id);
         }

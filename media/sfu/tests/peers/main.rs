@@ -1,6 +1,7 @@
 //! Whole connections (ICE, DTLS, SCTP, SRTP) between an independent implementation, str0m in RTP mode, and one shard.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod data;
 mod network;
 
 use bedrud_sfu::{Command, DataChannel, Event, IceCredentials};
@@ -63,7 +64,7 @@ fn data_channels_pass_both_ways() {
     assert!(n.events.contains(&Event::ChannelOpen { id: network::tid(0), channel: DataChannel::Reliable }));
     let payload = Bytes::from(vec![7u8; 20_000]);
     let id = network::tid(0);
-    n.command(Command::SendData { id, channel: DataChannel::Reliable, payload: payload.clone() });
+    n.command(Command::SendData { to: vec![id], channel: DataChannel::Reliable, payload: payload.clone() });
     n.run(500);
     assert_eq!(n.clients[0].data, [payload.to_vec()]);
     let channel = n.clients[0].channel.unwrap();

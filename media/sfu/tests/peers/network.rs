@@ -96,6 +96,9 @@ pub struct Network {
     media: HashMap<SocketAddr, u64>,
     /// The control plane takes no events.
     pub stalled: bool,
+    /// A link to a client that carries so many bytes per second; a quarter of a second of them waits, the rest is lost.
+    pub slow: Option<(SocketAddr, u64)>,
+    link_free: Instant,
     rng: SmallRng,
     wire: VecDeque<Datagram>,
     batch: SendBatch,
@@ -118,6 +121,8 @@ impl Network {
             deaf: HashSet::new(),
             media: HashMap::new(),
             stalled: false,
+            slow: None,
+            link_free: now,
             rng: SmallRng::seed_from_u64(seed),
             wire: VecDeque::new(),
             batch: SendBatch::default(),
@@ -348,12 +353,10 @@ impl Network {
                     if !c.addresses.contains(&t.source) {
                         c.addresses.push(t.source);
                     }
-                    self.wire.push_back(Datagram {
-                        due: self.now + LATENCY,
-                        to_server: true,
-                        client: t.source,
-                        bytes: t.contents.to_vec(),
-                    });
+                    let due = self.now + LATENCY;
+                    let at = self.wire.partition_point(|d| d.due <= due);
+                    let (client, bytes) = (t.source, t.contents.to_vec());
+                    self.wire.insert(at, Datagram { due, to_server: true, client, bytes });
                 }
                 Ok(Output::Event(event)) => match event {
                     str0m::Event::Connected => c.connected = true,
@@ -395,12 +398,17 @@ impl Network {
                     continue;
                 }
                 let bytes = bytes.to_vec();
-                self.wire.push_back(Datagram {
-                    due: self.now + LATENCY,
-                    to_server: false,
-                    client: to,
-                    bytes,
-                });
+                let mut due = self.now + LATENCY;
+                if let Some((_, rate)) = self.slow.filter(|(at, _)| *at == to) {
+                    let start = self.link_free.max(self.now);
+                    if start > self.now + Duration::from_millis(250) {
+                        continue;
+                    }
+                    self.link_free = start + Duration::from_micros(bytes.len() as u64 * 1_000_000 / rate);
+                    due = self.link_free + LATENCY;
+                }
+                let at = self.wire.partition_point(|d| d.due <= due);
+                self.wire.insert(at, Datagram { due, to_server: false, client: to, bytes });
             }
         }
         self.batch = batch;

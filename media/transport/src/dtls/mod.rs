@@ -7,6 +7,7 @@
 mod certificate_request;
 mod crypto;
 mod sctp;
+mod window;
 
 #[cfg(feature = "test-util")]
 pub use sctp::plain;
@@ -24,6 +25,7 @@ use str0m::crypto::dtls::{
     DtlsCert, DtlsImplError, DtlsInstance, DtlsOutput, DtlsProvider, DtlsVersion, ProtocolVersion,
     SrtpProfile,
 };
+use window::Window;
 
 /// What an instance saw, for the transport that owns it.
 #[derive(Default)]
@@ -36,6 +38,8 @@ pub(crate) struct Tee {
     pub(crate) now: Option<Instant>,
     /// What the peer sends inside.
     pub(crate) sctp: SctpGuard,
+    /// What is missing from the peer's receive window.
+    pub(crate) window: Window,
 }
 
 /// Shared between an instance and its transport; both live on one thread.
@@ -212,6 +216,10 @@ impl DtlsInstance for Instance {
 
     fn poll_output<'a>(&mut self, buf: &'a mut [u8]) -> DtlsOutput<'a> {
         let active = self.dtls.is_active();
+        if let Some(update) = self.tee.with(|t| t.window.take_update()) {
+            // Lost like any other datagram: the peer probes a closed window.
+            let _ = self.dtls.send_application_data(&update);
+        }
         let output = match &self.handshake {
             Some(_) => self.poll_handshake(buf),
             None => self.dtls.poll_output(buf),
@@ -239,7 +247,11 @@ impl DtlsInstance for Instance {
 
     fn send_application_data(&mut self, data: &[u8]) -> Result<usize, DtlsImplError> {
         self.tee.with(|t| t.sctp.on_sent(data));
-        self.dtls.send_application_data(data)
+        match self.tee.with(|t| t.window.outgoing(data)) {
+            // Of the same length, so what str0m is told about it is true.
+            Some(changed) => self.dtls.send_application_data(&changed),
+            None => self.dtls.send_application_data(data),
+        }
     }
 
     fn is_active(&self) -> bool {

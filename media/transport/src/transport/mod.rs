@@ -1,16 +1,18 @@
 //! The state machine of one peer connection.
 
 mod checks;
+mod data;
 mod turn;
 
-use crate::channels::{Channels, Written};
+use crate::channels::Channels;
 use crate::context::TransportContext;
 use crate::dtls::TeeSlot;
 use crate::error::TransportError;
+use crate::inbound::Inbound;
 use crate::output::{CloseReason, TransportOutput, TransportStats};
 use crate::paths::{Paths, PeerAddress};
 use crate::types::{DataChannel, IceCredentials, Proto, RemoteTransport};
-use bytes::Bytes;
+use data::Congestion;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -29,10 +31,19 @@ pub struct Transport {
     /// A path to nominate in the client's name, with the USERNAME of its check.
     nomination: Option<(PeerAddress, String)>,
     channels: Channels,
+    inbound: Inbound,
+    /// Set while more waits for the peer than it takes.
+    congestion: Option<Congestion>,
+    /// Messages were written that no turn has carried out.
+    unsent: bool,
+    /// A turn is on its way to tell the peer of a window that opens.
+    telling: bool,
     outputs: VecDeque<TransportOutput>,
     rtc_deadline: Option<Instant>,
     connect_deadline: Option<Instant>,
     disconnect_deadline: Option<Instant>,
+    /// The rate lets another waiting message through.
+    release_deadline: Option<Instant>,
     dtls_client: bool,
     dtls_connected: bool,
     connected: bool,
@@ -72,10 +83,15 @@ impl Transport {
             paths: Paths::default(),
             nomination: None,
             channels: Channels::default(),
+            inbound: Inbound::new(context.config()),
+            congestion: None,
+            unsent: false,
+            telling: false,
             outputs: VecDeque::new(),
             rtc_deadline: Some(now),
             connect_deadline: None,
             disconnect_deadline: None,
+            release_deadline: None,
             dtls_client: false,
             dtls_connected: false,
             connected: false,
@@ -112,8 +128,9 @@ impl Transport {
     /// Counters.
     #[must_use]
     pub fn stats(&self) -> TransportStats {
+        let (queued_bytes, waiting_bytes) = (self.channels.queued_bytes(), self.inbound.waiting_bytes());
         let sctp = self.tee.with(|t| t.sctp.stats());
-        TransportStats { queued_bytes: self.channels.queued_bytes(), sctp, ..self.stats }
+        TransportStats { queued_bytes, waiting_bytes, sctp, ..self.stats }
     }
 
     /// Sets or replaces the peer's side and starts DTLS in the role that it leaves to us. A changed ufrag is an ICE restart; keys and
@@ -209,6 +226,7 @@ impl Transport {
         if self.rtc_deadline.is_some_and(|t| t <= now) {
             self.turn(now, Some(Input::Timeout(now)));
         }
+        self.run_data(now);
     }
 
     /// When [`Transport::handle_timeout`] is due.
@@ -217,7 +235,11 @@ impl Transport {
         if self.closed {
             return None;
         }
-        [self.rtc_deadline, self.connect_deadline, self.disconnect_deadline].into_iter().flatten().min()
+        let data = self.congestion.as_ref().map(|c| c.judge_at);
+        [self.rtc_deadline, self.connect_deadline, self.disconnect_deadline, data, self.release_deadline]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Next output; call until `None` after every other call.
@@ -234,26 +256,6 @@ impl Transport {
         self.turn(now, Some(Input::Timeout(now)));
     }
 
-    /// Sends a message. A reliable one waits when SCTP is full or its channel is not open yet, and ends the transport
-    /// when too much waits on an open channel; a lossy one is dropped.
-    pub fn send(&mut self, now: Instant, channel: DataChannel, bytes: Bytes) {
-        if self.closed {
-            return;
-        }
-        let config = *self.context.config();
-        let written = if channel.is_reliable() {
-            self.channels.send_reliable(&mut self.rtc, channel, bytes, config.reliable_queue_bytes)
-        } else {
-            self.channels.send_lossy(&mut self.rtc, channel, &bytes, config.lossy_buffer_bytes)
-        };
-        match written {
-            Written::Accepted => self.turn(now, Some(Input::Timeout(now))),
-            Written::Dropped if channel.is_reliable() => self.stats.reliable_dropped += 1,
-            Written::Dropped => self.stats.lossy_dropped += 1,
-            Written::Overflow => self.close_with(now, CloseReason::SlowConsumer),
-        }
-    }
-
     /// Forgets a source whose ICE/TCP connection is gone. If it was the destination there is none until the next
     /// check.
     pub fn forget_address(&mut self, proto: Proto, address: SocketAddr) {
@@ -262,6 +264,7 @@ impl Transport {
 
     /// Ends the transport: DTLS close_notify is left in [`Transport::poll_output`], no event follows.
     pub fn close(&mut self, now: Instant) {
+        self.flush_data(now);
         if self.closed {
             return;
         }

@@ -33,17 +33,22 @@ impl Transport {
 
     /// One input, then everything it causes.
     pub(super) fn turn(&mut self, now: Instant, input: Option<Input<'_>>) {
+        self.unsent = false;
         let ended = self.guarded(|t| t.run(now, input)).flatten();
-        let Some(reason) = ended.filter(|_| !self.closed) else { return };
-        if let CloseReason::Sctp(violation) = reason {
-            let ufrag = &self.local.ufrag;
-            let stats = self.tee.with(|t| t.sctp.stats());
-            tracing::warn!(%ufrag, %violation, ?stats, "transport ended for what its client sent in SCTP");
-            self.close_with(now, reason);
-            return;
+        match ended.filter(|_| !self.closed) {
+            Some(reason @ CloseReason::Sctp(violation)) => {
+                let ufrag = &self.local.ufrag;
+                let stats = self.tee.with(|t| t.sctp.stats());
+                tracing::warn!(%ufrag, %violation, ?stats, "transport ended for what its client sent in SCTP");
+                self.close_with(now, reason);
+            }
+            Some(reason) => {
+                self.closed = true;
+                self.outputs.push_back(TransportOutput::Closed { reason });
+            }
+            None => {}
         }
-        self.closed = true;
-        self.outputs.push_back(TransportOutput::Closed { reason });
+        self.watch_data(now);
     }
 
     fn run(&mut self, now: Instant, input: Option<Input<'_>>) -> Option<CloseReason> {
@@ -71,7 +76,7 @@ impl Transport {
                 return ended;
             }
             let (written, dropped) = self.channels.flush(&mut self.rtc);
-            self.stats.reliable_dropped += dropped;
+            self.stats.data.reliable_dropped += dropped;
             let again = written || deadline.is_some_and(|t| t <= now) || self.nominate(now);
             self.rtc_deadline = deadline.map(|t| t.max(now + Duration::from_millis(1)));
             if !again {
@@ -144,7 +149,7 @@ impl Transport {
             }
             Event::ChannelData(data) => {
                 if let Some(channel) = self.channels.label_of(data.id) {
-                    self.outputs.push_back(TransportOutput::Data { channel, bytes: Bytes::from(data.data) });
+                    return self.receive_data(now, channel, &Bytes::from(data.data));
                 }
             }
             // `close_notify`, or the end of the SCTP association: libwebrtc aborts it before it says goodbye elsewhere.

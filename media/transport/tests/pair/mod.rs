@@ -59,6 +59,9 @@ pub struct Pair {
     pub dead: HashSet<SocketAddr>,
     /// Client addresses that can send but not receive.
     pub deaf: HashSet<SocketAddr>,
+    /// The link to the client carries so many bytes per second; a quarter of a second of them waits, what is beyond is lost.
+    pub slow: Option<u64>,
+    link_free: Instant,
     pub client_events: Vec<Event>,
     pub server_outputs: Vec<TransportOutput>,
 }
@@ -139,6 +142,8 @@ impl Pair {
             dtls_loss: 0,
             dead: HashSet::new(),
             deaf: HashSet::new(),
+            slow: None,
+            link_free: now,
             client_events: vec![],
             server_outputs: vec![],
         }
@@ -242,13 +247,10 @@ impl Pair {
                         continue;
                     }
                     let proto = if t.proto == Protocol::Tcp { Proto::Tcp } else { Proto::Udp };
-                    self.wire.push_back(Datagram {
-                        due: self.now + LATENCY,
-                        to_server: true,
-                        proto,
-                        client: t.source,
-                        bytes: t.contents.to_vec(),
-                    });
+                    let due = self.now + LATENCY;
+                    let at = self.wire.partition_point(|d| d.due <= due);
+                    let (client, bytes) = (t.source, t.contents.to_vec());
+                    self.wire.insert(at, Datagram { due, to_server: true, proto, client, bytes });
                 }
                 Err(_) => {
                     self.client_deadline = self.now + Duration::from_secs(3600);
@@ -261,13 +263,19 @@ impl Pair {
                 if self.dead.contains(destination) || self.deaf.contains(destination) || self.lose(bytes) {
                     continue;
                 }
-                self.wire.push_back(Datagram {
-                    due: self.now + LATENCY,
-                    to_server: false,
-                    proto: *proto,
-                    client: *destination,
-                    bytes: bytes.clone(),
-                });
+                let mut due = self.now + LATENCY;
+                if let Some(rate) = self.slow {
+                    let start = self.link_free.max(self.now);
+                    if start > self.now + Duration::from_millis(250) {
+                        continue;
+                    }
+                    let micros = bytes.len() as u64 * 1_000_000 / rate;
+                    self.link_free = start + Duration::from_micros(micros);
+                    due = self.link_free + LATENCY;
+                }
+                let at = self.wire.partition_point(|d| d.due <= due);
+                let (proto, client) = (*proto, *destination);
+                self.wire.insert(at, Datagram { due, to_server: false, proto, client, bytes: bytes.clone() });
             } else {
                 self.server_outputs.push(output);
             }
