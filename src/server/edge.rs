@@ -186,7 +186,7 @@ mod tests {
         let sfu = Sfu::start(SfuConfig::bound_to(([127, 0, 0, 1], 0).into())).unwrap();
         let ready = health::media_probe(&sfu);
         assert_eq!(ready().await, Ok(()));
-        let edge = Edge::new(&Server::default()).unwrap();
+        let edge = Edge::new(&Server::default(), MediaNeeds { head: 0, body: 0 }).unwrap();
         let guard = edge.shutdown.guard();
         sfu.occupy_shard(0, Box::new(|| Err(std::io::Error::other("broken"))));
         sfu.failed().await;

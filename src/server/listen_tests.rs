@@ -321,7 +321,7 @@ async fn a_handshake_that_stops_has_no_more_time_than_a_head() {
     let mut config = Config::default();
     config.server.enable_tls = true;
     let files = tls::files(&config, dir.path(), crate::server::health::unix_seconds()).unwrap();
-    let acceptor = TlsAcceptor::from(tls::server_config(files).unwrap());
+    let acceptor = TlsAcceptor::from(tls::server_config(files).unwrap().0);
     let f = start(|p| {
         p.tls = Some(acceptor);
         p.sniff_timeout = Duration::from_secs(600);
