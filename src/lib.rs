@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod db;
 pub mod domain;
+pub mod intake;
 pub mod livekit;
 pub mod metrics;
 pub mod observe;

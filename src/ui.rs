@@ -43,6 +43,8 @@ const FILE_ENDINGS: [&str; 18] = [
     ".xml",
     ".webmanifest",
 ];
+/// First segments of the app's own addresses. Everything else that is no file does not exist.
+const PAGES: [&str; 7] = ["", "auth", "setup", "dashboard", "new", "m", "c"];
 const NOT_BUILT: &str = "The web app is not part of this build.\n\nBuild it and then bedrud again:\n\n    cd frontend && npm ci && npm run build\n    cargo build --release\n\nThe API under /api and the media server under /livekit work without it.\n";
 
 #[derive(Clone)]
@@ -76,7 +78,24 @@ async fn serve(State(ui): State<Ui>, request: Request<Body>) -> Response {
     if path.starts_with("assets/") || FILE_ENDINGS.iter().any(|e| path.ends_with(e)) {
         return (StatusCode::NOT_FOUND, "Not Found").into_response();
     }
-    ui.file("index.html", headers).unwrap_or_else(|| (StatusCode::OK, NOT_BUILT).into_response())
+    let known = PAGES.contains(&path.split('/').next().unwrap_or_default());
+    // Programs that ask for what is not here must not take the app's page for it; people see that it is not here.
+    if !known && !wants_page(headers) {
+        return (StatusCode::NOT_FOUND, "Not Found").into_response();
+    }
+    let mut page =
+        ui.file("index.html", headers).unwrap_or_else(|| (StatusCode::OK, NOT_BUILT).into_response());
+    if !known {
+        *page.status_mut() = StatusCode::NOT_FOUND;
+        page.headers_mut().remove(header::ETAG);
+    }
+    page
+}
+
+/// True for browsers that open an address.
+fn wants_page(headers: &HeaderMap) -> bool {
+    let accept = headers.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok());
+    accept.flat_map(|v| v.split(',')).any(|kind| kind.trim().starts_with("text/html"))
 }
 
 /// The compressed copies are answers to `Accept-Encoding`, not files of their own.
@@ -262,6 +281,29 @@ mod tests {
             let (status, _, body) = get(path, &[]).await;
             assert_eq!((status, body.as_str()), (StatusCode::NOT_FOUND, "Not Found"), "{path}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_address_of_the_app_is_not_found() {
+        for path in
+            ["/healthz", "/metrics", "/livez", "/readyz", "/.well-known/security", "/wp-admin", "/mm/x", "/x"]
+        {
+            for accept in ["*/*", "application/json"] {
+                let (status, _, body) = get(path, &[("accept", accept)]).await;
+                assert_eq!((status, body.as_str()), (StatusCode::NOT_FOUND, "Not Found"), "{path}");
+            }
+            let (status, _, body) = get(path, &[("accept", "text/html,*/*;q=0.8")]).await;
+            assert_eq!((status, body.as_str()), (StatusCode::NOT_FOUND, PAGE), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_pages_are_those_of_the_app() {
+        let routes = include_str!("../frontend/src/app/routes.ts");
+        let paths = routes.split("{ path: '/").skip(1).filter_map(|rest| rest.split('\'').next());
+        let first: std::collections::BTreeSet<&str> =
+            paths.map(|path| path.split('/').next().unwrap_or_default()).collect();
+        assert_eq!(first, PAGES.into_iter().collect());
     }
 
     #[tokio::test]

@@ -40,5 +40,7 @@ mod signalling;
 mod signals;
 #[path = "process/silence.rs"]
 mod silence;
+#[path = "process/strangers.rs"]
+mod strangers;
 #[path = "process/stuck.rs"]
 mod stuck;

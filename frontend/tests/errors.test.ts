@@ -29,6 +29,10 @@ describe('an error in plain words', () => {
 			key: 'error.waitSeconds',
 			params: { count: 42 },
 		});
+		expect(describeError(refused(429, 'too many requests', 301))).toEqual({
+			key: 'error.waitMinutes',
+			params: { count: 6 },
+		});
 		expect(describeError(refused(429, 'too many requests')).key).toBe('error.wait');
 	});
 });

@@ -21,9 +21,10 @@ pub use session::{Session, SessionOutput};
 pub use sfu::Sfu;
 pub use stats::{SfuMetrics, SfuStats};
 
+pub use bedrud_net::memory;
 pub use bedrud_net::{
-    AdoptError, LocalAddress, NetConfig, NetCounters, SNIFF_BYTES, ShardReport, Sniff, TcpLimits, UdpMode,
-    candidate_ips, local_addresses, local_ips, sniff,
+    AdoptError, IpNetwork, LocalAddress, NetConfig, NetCounters, SNIFF_BYTES, ShardReport, Sniff, TcpLimits,
+    UdpMode, candidate_ips, local_addresses, local_ips, sniff,
 };
 pub use bedrud_room::{
     ByKind, Claims, ClientContext, DataCounters, Format, Frame, Histogram, HubConfig, HubCounters,

@@ -34,7 +34,10 @@ pub(crate) fn outbox(max_messages: usize, max_bytes: usize) -> (Outbox, Outputs)
 fn size(output: &SessionOutput) -> usize {
     match output {
         SessionOutput::Message(message) => message.size(),
-        _ => 0,
+        SessionOutput::RefreshToken(claims) | SessionOutput::Moved { claims, .. } => {
+            claims.attributes.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>() + claims.metadata.len()
+        }
+        SessionOutput::Close { .. } => 0,
     }
 }
 

@@ -11,9 +11,9 @@
 //! | 409 | the state changed meanwhile or the name is taken | show the text |
 //! | 410 | the room exists but is over | offer to start it again |
 //! | 413 | the body is too large | show the text |
-//! | 429 | too fast; `Retry-After` says how long to wait | wait |
+//! | 429 | too fast; `Retry-After` and `retryAfter` in the body say how many seconds to wait | wait |
 //! | 500 | our fault; the text never tells the cause, the log does | try later |
-//! | 503 | the database is busy or away; `Retry-After: 2` | try again |
+//! | 503 | the database is busy or away, or there is no memory for the body now; `Retry-After: 2` | try again |
 //!
 //! Domain errors turn into an [`ApiError`] in one `From` each, beside the resource that meets them.
 
@@ -26,7 +26,7 @@ use axum::{
 };
 use serde_json::{Map, Value};
 
-use crate::db::DbError;
+use crate::{api::rate_limit::Subject, db::DbError};
 
 /// Result of a handler.
 pub type ApiResult<T> = Result<T, ApiError>;
@@ -38,12 +38,13 @@ pub struct ApiError {
     text: Cow<'static, str>,
     extra: Map<String, Value>,
     retry_after: Option<Duration>,
+    subject: Option<Subject>,
 }
 
 impl ApiError {
     /// Any status.
     pub fn new(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, text: text.into(), extra: Map::new(), retry_after: None }
+        Self { status, text: text.into(), extra: Map::new(), retry_after: None, subject: None }
     }
 
     /// 400.
@@ -81,6 +82,14 @@ impl ApiError {
         Self { retry_after: Some(retry_after), ..Self::new(StatusCode::TOO_MANY_REQUESTS, text) }
     }
 
+    /// 503 with `Retry-After`.
+    pub fn busy() -> Self {
+        Self {
+            retry_after: Some(Duration::from_secs(2)),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "The server is busy, please try again")
+        }
+    }
+
     /// 500 with the neutral text. The cause goes to the log here, because the answer must not carry it.
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::error!(%cause, "request failed");
@@ -91,6 +100,13 @@ impl ApiError {
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.extra.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Says which thing the failure is about, for the limit of failures.
+    #[must_use]
+    pub(super) fn about(mut self, subject: &str) -> Self {
+        self.subject = Some(Subject::of(subject));
         self
     }
 
@@ -112,10 +128,7 @@ impl From<DbError> for ApiError {
         match error {
             DbError::Busy | DbError::Unavailable(_) => {
                 tracing::warn!(%error, "request refused");
-                Self {
-                    retry_after: Some(Duration::from_secs(2)),
-                    ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "The server is busy, please try again")
-                }
+                Self::busy()
             }
             other => Self::internal(other),
         }
@@ -127,9 +140,15 @@ impl IntoResponse for ApiError {
         let mut body = Map::with_capacity(1 + self.extra.len());
         body.insert("error".into(), Value::String(self.text.into_owned()));
         body.extend(self.extra);
+        let wait = self.retry_after.map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+        if let Some(secs) = wait {
+            body.insert("retryAfter".into(), secs.into());
+        }
         let mut response = (self.status, Json(Value::Object(body))).into_response();
-        if let Some(wait) = self.retry_after {
-            let secs = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        if let Some(subject) = self.subject {
+            response.extensions_mut().insert(subject);
+        }
+        if let Some(secs) = wait {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
         }
         response

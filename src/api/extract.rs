@@ -4,17 +4,21 @@
 //! `Content-Type: application/json` counts as unreadable. Each handler has its own text for an unreadable body.
 
 use axum::{
-    body::Bytes,
     extract::{FromRequest, Request},
     http::{StatusCode, header},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::api::{AppState, error::ApiError};
+use crate::{
+    api::{AppState, error::ApiError},
+    intake::{self, Authenticated, Intake, ReadError, Sender},
+};
 
-/// Largest JSON body, in bytes; uploads have a limit of their own.
+/// Largest JSON body of somebody who is signed in, in bytes; uploads have a limit of their own.
 const MAX_BYTES: usize = 256 * 1024;
+/// Largest JSON body of anybody else: their forms are small.
+const MAX_STRANGER_BYTES: usize = 16 * 1024;
 
 /// A JSON body that may have been unreadable. Field names of `T` are in lower case.
 pub(super) struct Input<T>(Option<T>);
@@ -37,25 +41,31 @@ impl<T> Input<T> {
 impl<T: DeserializeOwned> FromRequest<AppState> for Input<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+    /// The guard of a handler comes first, so that the credentials in the head decide how much is read.
+    async fn from_request(request: Request, _: &AppState) -> Result<Self, ApiError> {
         let is_json = request
             .headers()
             .get(header::CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.split(';').next())
             .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
-        let too_large = || ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
-        let body = Bytes::from_request(request, state).await.map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                too_large()
-            } else {
-                ApiError::bad_request("The request body could not be read")
-            }
-        })?;
-        if body.len() > MAX_BYTES {
-            return Err(too_large());
-        }
+        let intake = Intake::of(request.extensions());
+        let (limit, sender) = match request.extensions().get::<Authenticated>() {
+            Some(Authenticated) => (MAX_BYTES, Sender::Known),
+            None => (MAX_STRANGER_BYTES, Sender::Stranger),
+        };
+        let body = intake::read(request.into_body(), limit, &intake, sender).await?;
         Ok(Self(if is_json { parse(&body) } else { None }))
+    }
+}
+
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::TooLarge => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"),
+            ReadError::Busy => Self::busy(),
+            ReadError::Broken => Self::bad_request("The request body could not be read"),
+        }
     }
 }
 

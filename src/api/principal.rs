@@ -13,6 +13,7 @@ use crate::{
     auth::authorization,
     db::users::User,
     domain::{access, accounts},
+    intake::Authenticated,
 };
 
 /// A signed-in user.
@@ -83,6 +84,7 @@ impl FromRequestParts<AppState> for Leaver {
         if authorization::bearer(&parts.headers).is_none() {
             return Err(ApiError::unauthorized("Authorization header required for state-changing requests"));
         }
+        parts.extensions.insert(Authenticated);
         Ok(Self(principal))
     }
 }

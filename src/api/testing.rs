@@ -235,7 +235,10 @@ impl Answer {
     pub(super) fn refused(&self, status: u16, text: &str) {
         let mut body = self.json();
         body.as_object_mut().unwrap().remove("code");
+        let wait = body.as_object_mut().and_then(|body| body.remove("retryAfter"));
         assert_eq!((self.status.as_u16(), body), (status, json!({ "error": text })));
+        let header = self.headers.get(header::RETRY_AFTER).map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(wait.map(|wait| wait.to_string()), header, "body and header say the same");
     }
 
     pub(super) fn cookies(&self) -> Vec<&str> {

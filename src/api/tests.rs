@@ -3,7 +3,7 @@
 use axum::http::{Method, header};
 use serde_json::json;
 
-use crate::api::testing::App;
+use crate::{api::testing::App, domain::settings::RateLimit};
 use std::time::Duration;
 
 #[tokio::test]
@@ -80,4 +80,36 @@ async fn get_routes_answer_head() {
     let app = App::new().await;
     let answer = app.request(Method::HEAD, "/api/auth/settings").send().await;
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, ""));
+}
+
+#[tokio::test]
+async fn a_class_behind_one_address_gets_in_at_once_and_waits_for_a_room_that_is_not_open() {
+    let app = App::with(|settings| {
+        settings.rate_limits.guest = RateLimit { max: 5, window: Duration::from_secs(60) };
+    })
+    .await;
+    let owner = app.user("teacher").await;
+    let knock = |room: &'static str, n: usize| {
+        let body = json!({"roomName": room, "guestName": format!("Pupil {n}")});
+        app.post("/api/room/guest-join", &body)
+    };
+    for n in 0..40 {
+        knock("lesson-1", n).send().await.refused(404, "Room not found");
+        app.get("/api/room/check/lesson-1").send().await.refused(404, "Room not found");
+    }
+    app.post("/api/room/create", &json!({"name": "lesson-1", "isPublic": true})).by(&owner).send().await.ok();
+    let class = (0..40).map(|n| knock("lesson-1", n).send());
+    for answer in futures_util::future::join_all(class).await {
+        answer.ok();
+    }
+    // Names are not for guessing all the same.
+    let mut refused = None;
+    for room in ["guess-1", "guess-2", "guess-3", "guess-4", "guess-5", "guess-6"] {
+        refused = Some(knock(room, 0).send().await);
+    }
+    let refused = refused.unwrap();
+    refused.refused(429, "too many guest join attempts");
+    assert_eq!(refused.json()["retryAfter"], 60);
+    // Somebody else notices nothing.
+    knock("lesson-1", 41).ip("198.51.100.7").send().await.ok();
 }

@@ -6,8 +6,10 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use bedrud_media::protocol::ParticipantInfo;
 pub use bedrud_media::{Claims, VideoGrant};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use prost::Message as _;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -17,8 +19,83 @@ use crate::proto_json;
 /// Seconds a clock may be off before `exp` or `nbf` refuses a token.
 pub const LEEWAY_SECS: i64 = 60;
 
-/// Longest token looked at, in bytes: 512 KiB of metadata and 64 KiB of attributes in base64, and room to spare.
-pub const MAX_TOKEN_BYTES: usize = 1 << 20;
+/// Longest token looked at, in bytes. Listeners have a lower limit, which follows those of metadata and attributes.
+pub const MAX_TOKEN_BYTES: usize = 4 << 20;
+/// Metadata and attributes of more bytes are packed when JSON would blow them up.
+const MAY_BE_PACKED: usize = 4096;
+/// Room for everything but metadata and attributes, bytes.
+const OTHER_CLAIMS: usize = 64 * 1024;
+
+/// Length of the longest token that [`sign`] makes of so many bytes of metadata and attributes.
+#[must_use]
+pub const fn longest(bytes: usize) -> usize {
+    // Packed: base64 within the base64 of the token.
+    bytes.saturating_mul(16) / 9 + OTHER_CLAIMS
+}
+
+/// Claims of our own tokens beside those of the protocol. JSON writes a character as up to six, and a token must not
+/// outgrow what a request can carry: what JSON would blow up is carried as bytes.
+#[derive(Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+struct Packing {
+    /// Metadata and attributes as a `ParticipantInfo` in base64.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    packed: String,
+}
+
+#[derive(serde::Serialize)]
+struct Packed<'a> {
+    #[serde(flatten)]
+    claims: &'a Claims,
+    #[serde(flatten)]
+    packing: Packing,
+}
+
+/// Bytes of a text in JSON.
+fn in_json(text: &str) -> usize {
+    text.bytes()
+        .map(|b| {
+            if matches!(b, b'"' | b'\\') {
+                2
+            } else if b < 0x20 {
+                6
+            } else {
+                1
+            }
+        })
+        .sum()
+}
+
+/// The claims with metadata and attributes packed, if that is shorter.
+fn pack(mut claims: Claims) -> (Claims, Packing) {
+    let texts = || claims.attributes.iter().flat_map(|(k, v)| [k, v]).chain([&claims.metadata]);
+    let plain: usize = texts().map(String::len).sum();
+    let written: usize = texts().map(|text| in_json(text)).sum();
+    if plain <= MAY_BE_PACKED || written <= plain / 3 * 4 {
+        return (claims, Packing::default());
+    }
+    let info = ParticipantInfo {
+        metadata: std::mem::take(&mut claims.metadata),
+        attributes: std::mem::take(&mut claims.attributes),
+        ..ParticipantInfo::default()
+    };
+    (claims, Packing { packed: URL_SAFE_NO_PAD.encode(info.encode_to_vec()) })
+}
+
+/// Undoes [`pack`] for a token whose signature was checked.
+fn unpack(mut claims: Claims, payload: &[u8]) -> Result<Claims, MediaTokenError> {
+    if payload.len() <= MAY_BE_PACKED || !claims.metadata.is_empty() || !claims.attributes.is_empty() {
+        return Ok(claims);
+    }
+    let malformed = |_| MediaTokenError::Malformed;
+    let Packing { packed } = serde_json::from_slice(payload).map_err(malformed)?;
+    if !packed.is_empty() {
+        let bytes = URL_SAFE_NO_PAD.decode(packed).map_err(|_| MediaTokenError::Malformed)?;
+        let info = ParticipantInfo::decode(bytes.as_slice()).map_err(|_| MediaTokenError::Malformed)?;
+        (claims.metadata, claims.attributes) = (info.metadata, info.attributes);
+    }
+    Ok(claims)
+}
 
 /// The API keys this server accepts, each with its secret.
 #[derive(Debug, Clone, Default)]
@@ -99,9 +176,9 @@ pub fn sign(claims: &Claims, key: &str, keys: &ApiKeys) -> Result<String, MediaT
     if claims.exp.is_none() {
         return Err(MediaTokenError::NoExpiry);
     }
-    let claims = Claims { iss: Some(key.to_owned()), ..claims.clone() };
+    let (claims, packing) = pack(Claims { iss: Some(key.to_owned()), ..claims.clone() });
     let key = EncodingKey::from_secret(secret.as_bytes());
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key)
+    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &Packed { claims: &claims, packing }, &key)
         .map_err(|_| MediaTokenError::Malformed)
 }
 
@@ -134,7 +211,7 @@ pub fn verify(token: &str, keys: &ApiKeys, now: i64) -> Result<Claims, MediaToke
     if claims.nbf.is_some_and(|nbf| nbf.saturating_sub(LEEWAY_SECS) > now) {
         return Err(MediaTokenError::NotYetValid);
     }
-    Ok(claims)
+    unpack(claims, &payload(token)?)
 }
 
 /// Reads `iss` before the signature is known to be good, and nothing else.
@@ -146,13 +223,16 @@ fn peek(token: &str) -> Result<Option<String>, MediaTokenError> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(MediaTokenError::Malformed);
     }
+    serde_json::from_slice(&payload(token)?).map(|i: Issuer| i.iss).map_err(|_| MediaTokenError::Malformed)
+}
+
+fn payload(token: &str) -> Result<Vec<u8>, MediaTokenError> {
     let mut parts = token.split('.');
     let (Some(_), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
     else {
         return Err(MediaTokenError::Malformed);
     };
-    let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| MediaTokenError::Malformed)?;
-    serde_json::from_slice(&payload).map(|i: Issuer| i.iss).map_err(|_| MediaTokenError::Malformed)
+    URL_SAFE_NO_PAD.decode(payload).map_err(|_| MediaTokenError::Malformed)
 }
 
 #[cfg(test)]
@@ -249,6 +329,21 @@ mod tests {
         let bare = Claims { iss: Some("devkey".into()), exp: None, ..claims() };
         let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &bare, &key).unwrap();
         assert_eq!(verify(&token, &keys(), NOW), Err(MediaTokenError::NoExpiry));
+    }
+
+    #[test]
+    fn whatever_metadata_holds_it_comes_back_and_fits() {
+        const METADATA: usize = 512 * 1024;
+        const ATTRIBUTES: usize = 64 * 1024;
+        for character in ["x", "\"", "\u{1}", "\\", "é", "\u{1F600}"] {
+            let metadata = character.repeat(METADATA / character.len());
+            let attributes = [("k".to_owned(), character.repeat((ATTRIBUTES - 1) / character.len()))].into();
+            let claims = Claims { metadata, attributes, ..claims() };
+            let token = sign(&claims, "devkey", &keys()).unwrap();
+            assert!(token.len() <= longest(METADATA + ATTRIBUTES), "{character:?}: {} bytes", token.len());
+            let seen = verify(&token, &keys(), NOW).unwrap();
+            assert!(seen == Claims { iss: Some("devkey".into()), ..claims }, "{character:?}");
+        }
     }
 
     #[test]

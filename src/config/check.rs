@@ -106,7 +106,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
         );
     }
     for proxy in &server.trusted_proxies {
-        if crate::server::client_ip::Network::parse(proxy).is_none() {
+        if bedrud_media::IpNetwork::parse(proxy).is_none() {
             refuse(
                 "server.trustedProxies",
                 "must hold IP addresses or networks",

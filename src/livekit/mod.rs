@@ -2,6 +2,7 @@
 
 mod agents;
 mod auth;
+mod query;
 mod rtc;
 mod socket;
 mod twirp;
@@ -19,7 +20,7 @@ use crate::domain::rooms::{self, Admitted, ConnectError, Refusal, Shown};
 use crate::server::health::unix_seconds;
 use crate::server::shutdown::Guard;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::Request;
 use axum::http::{HeaderValue, Method, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -56,11 +57,18 @@ pub struct HttpLimits {
     pub agent_message: usize,
     /// Signalling message of a client, bytes.
     pub signal_message: usize,
+    /// Token that a client can show again, bytes.
+    pub token: usize,
 }
 
 impl Default for HttpLimits {
     fn default() -> Self {
-        Self { body: 10 << 20, agent_message: 2 << 20, signal_message: MAX_SIGNAL_MESSAGE }
+        Self {
+            body: 10 << 20,
+            agent_message: 2 << 20,
+            signal_message: MAX_SIGNAL_MESSAGE,
+            token: media_token::longest(576 << 10),
+        }
     }
 }
 
@@ -150,9 +158,24 @@ impl LiveKit {
         let key = known.or_else(|| keys.iter().next().map(|(key, _)| key.to_owned()))?;
         claims.exp = Some(claims.exp.unwrap_or(0).max(now + MIN_REFRESH_LIFE));
         claims.nbf = Some(now);
-        media_token::sign(&claims, &key, keys)
-            .inspect_err(|error| tracing::warn!(%error, "cannot sign a refreshed token"))
-            .ok()
+        let sign = |claims: &Claims| {
+            media_token::sign(claims, &key, keys)
+                .inspect_err(|error| tracing::warn!(%error, "cannot sign a refreshed token"))
+                .ok()
+        };
+        let token = sign(&claims)?;
+        if token.len() <= self.0.limits.token {
+            return Some(token);
+        }
+        // Possible only without limits of metadata and attributes. A session that starts over without them is better than
+        // none.
+        tracing::warn!(
+            bytes = token.len(),
+            "metadata is too large for a token: a full reconnect will lose it"
+        );
+        claims.metadata.clear();
+        claims.attributes.clear();
+        sign(&claims)
     }
 
     /// As [`crate::server::media_only`] serves it.
@@ -172,7 +195,6 @@ impl LiveKit {
         let routes = with_slash(routes, "/agent", get(agents::connect));
         let twirp = post(twirp::call).fallback(twirp::bad_route);
         with_slash(routes, "/twirp/{service}/{method}", twirp)
-            .layer(DefaultBodyLimit::max(self.0.limits.body))
             .layer(cors())
             .merge(validate)
             .merge(whip::router())

@@ -1,15 +1,15 @@
 //! `/rtc`, `/rtc/v1` and their dry runs. A join is decided before the upgrade, so a refusal is a plain HTTP answer.
 
 use super::auth::{authenticate, digest};
+use super::query::Pairs;
 use super::wire::bounded;
 use super::{LiveKit, socket};
 use crate::api::ClientAddr;
 use crate::auth::media_token::Claims;
 use crate::server::health::unix_seconds;
-use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{Extension, Query, State};
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bedrud_media::{ClientContext, JoinError, JoinParams, SignalPath};
@@ -18,7 +18,6 @@ use std::time::Duration;
 /// A join that is not decided by then has failed.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(12);
 
-type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 type Client = Option<Extension<ClientAddr>>;
 
@@ -68,18 +67,14 @@ async fn connect(
     query: Pairs,
     upgrade: Upgrade,
 ) -> Response {
-    let query = match query {
-        Ok(Query(query)) => query,
-        Err(rejection) => return rejection.into_response(),
-    };
-    let claims = match authenticate(headers, value(&query, "access_token"), &livekit.0.keys, unix_seconds()) {
+    let claims = match authenticate(headers, query.value("access_token"), &livekit.0.keys, unix_seconds()) {
         Ok(claims) => claims,
         Err(refusal) => return refusal.into_response(),
     };
     // SDKs take a 404 here for "this server does not know the path".
     let Ok(upgrade) = upgrade else { return StatusCode::NOT_FOUND.into_response() };
     let context = context(client, headers, false);
-    let token = digest(headers, value(&query, "access_token"));
+    let token = digest(headers, query.value("access_token"));
     let params = match admitted(&livekit, path, &query, (claims, token), &context).await {
         Ok(params) => params,
         Err(error) => return refuse(&error),
@@ -115,16 +110,12 @@ async fn validate(
     headers: &HeaderMap,
     query: Pairs,
 ) -> Response {
-    let query = match query {
-        Ok(Query(query)) => query,
-        Err(rejection) => return rejection.into_response(),
-    };
-    let claims = match authenticate(headers, value(&query, "access_token"), &livekit.0.keys, unix_seconds()) {
+    let claims = match authenticate(headers, query.value("access_token"), &livekit.0.keys, unix_seconds()) {
         Ok(claims) => claims,
         Err(refusal) => return refusal.into_response(),
     };
     let context = context(client, headers, true);
-    let token = digest(headers, value(&query, "access_token"));
+    let token = digest(headers, query.value("access_token"));
     let params = match admitted(livekit, path, &query, (claims, token), &context).await {
         Ok(params) => params,
         Err(error) => return refuse(&error),
@@ -138,7 +129,7 @@ async fn validate(
 async fn admitted(
     livekit: &LiveKit,
     path: SignalPath,
-    query: &[(String, String)],
+    query: &Pairs,
     (claims, token): (Option<Claims>, String),
     context: &ClientContext,
 ) -> Result<JoinParams, JoinError> {
@@ -151,7 +142,7 @@ async fn admitted(
 /// The grant first, then the parameters: a client without a token learns nothing about the rest.
 fn params(
     path: SignalPath,
-    query: &[(String, String)],
+    query: &Pairs,
     claims: Option<Claims>,
     context: &ClientContext,
 ) -> Result<JoinParams, JoinError> {
@@ -161,8 +152,7 @@ fn params(
     if !claims.video.as_ref().is_some_and(|v| v.room_join) {
         return Err(refuse("permissions denied"));
     }
-    let pairs = query.iter().map(|(k, v)| (k.as_str(), v.as_str()));
-    JoinParams::from_query(path, pairs, claims, context)
+    JoinParams::from_query(path, query.iter(), claims, context)
 }
 
 fn context(client: Client, headers: &HeaderMap, validating: bool) -> ClientContext {
@@ -172,10 +162,6 @@ fn context(client: Client, headers: &HeaderMap, validating: bool) -> ClientConte
         user_agent: user_agent.to_owned(),
         validating,
     }
-}
-
-fn value<'a>(query: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    query.iter().find(|(k, _)| k == name).map(|(_, v)| v.as_str())
 }
 
 fn refuse(error: &JoinError) -> Response {

@@ -1,8 +1,8 @@
 //! Under which addresses clients are told to find the media port.
 
-use super::client_ip::Network;
 use super::{secrets, stun};
 use anyhow::bail;
+use bedrud_media::IpNetwork;
 use bedrud_media::{LocalAddress, local_addresses};
 use futures_util::future::join_all;
 use std::net::IpAddr;
@@ -75,7 +75,7 @@ impl Announce {
 
     fn filter(&self, addresses: Vec<LocalAddress>) -> Vec<IpAddr> {
         let inside =
-            |list: &[String], ip| list.iter().filter_map(|n| Network::parse(n)).any(|n| n.contains(ip));
+            |list: &[String], ip| list.iter().filter_map(|n| IpNetwork::parse(n)).any(|n| n.contains(ip));
         let mut ips = Vec::new();
         for LocalAddress { interface, ip } in addresses {
             let named = self.interfaces.is_empty() || self.interfaces.contains(&interface);

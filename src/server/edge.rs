@@ -1,11 +1,14 @@
 //! From routes to open ports: what the platform and the stand-alone media server have in common.
 
 use super::client_ip::TrustedProxies;
+use super::connections::Connections;
+use super::head::{HeadLimits, LongHeads};
 use super::http::{HttpLimits, RequestIds, Service};
-use super::listen::{Connections, Port, serve};
+use super::listen::{Port, serve};
 use super::shutdown::{Shutdown, signal};
 use super::watchdog;
 use crate::config::{Limits, Server};
+use crate::intake::Intake;
 use anyhow::bail;
 use axum::Router;
 use bedrud_media::Sfu;
@@ -16,6 +19,10 @@ use tokio_rustls::TlsAcceptor;
 
 /// How often a server that waits for its last participant looks.
 const LOOK: Duration = Duration::from_millis(500);
+/// Memory for long heads of all requests together, bytes.
+const LONG_HEADS: usize = 16 << 20;
+/// A long head of a client that means to be served is complete by then; slower ones make room when the memory is used up.
+const LONG_HEAD_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How meetings may end by themselves before the server stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +47,15 @@ impl Farewell {
     }
 }
 
+/// What the media server's routes take, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MediaNeeds {
+    /// Largest head, with the token and the join request in it.
+    pub head: usize,
+    /// Largest body.
+    pub body: usize,
+}
+
 /// Everything a port needs but its routes.
 pub struct Edge {
     /// Stops everything.
@@ -48,16 +64,18 @@ pub struct Edge {
     limits: HttpLimits,
     ids: Arc<RequestIds>,
     connections: Arc<Connections>,
+    intake: Intake,
     sniff_timeout: Duration,
     drain: Duration,
 }
 
 impl Edge {
-    /// Limits and proxies of a configuration.
+    /// Limits and proxies of a configuration, and those that the media server's routes need.
     ///
     /// # Errors
     /// When the system has no random numbers.
-    pub fn new(server: &Server) -> anyhow::Result<Self> {
+    pub fn new(server: &Server, media: MediaNeeds) -> anyhow::Result<Self> {
+        bedrud_media::memory::return_large_blocks();
         let limits: &Limits = &server.limits;
         let seconds = |n: u64| (n > 0).then(|| Duration::from_secs(n));
         let drain = Duration::from_secs(limits.drain_timeout);
@@ -65,13 +83,19 @@ impl Edge {
             shutdown: Shutdown::default(),
             proxies: Arc::new(TrustedProxies::new(&server.trusted_proxies, &server.proxy_header)),
             limits: HttpLimits {
-                head: seconds(server.read_timeout),
+                head: HeadLimits {
+                    time: seconds(server.read_timeout),
+                    idle: seconds(server.idle_timeout),
+                    bytes: limits.header_bytes as usize,
+                    long_bytes: media.head,
+                    memory: LongHeads::new(LONG_HEADS.max(media.head.saturating_mul(2)), LONG_HEAD_PATIENCE),
+                },
                 answer: seconds(server.write_timeout),
-                head_bytes: limits.header_bytes as usize,
                 drain,
             },
             ids: Arc::new(RequestIds::new(u32::from_be_bytes(super::secrets::random_bytes()?))),
             connections: Connections::new(limits.connections, limits.connections_per_address),
+            intake: Intake::new(media.body),
             sniff_timeout: Duration::from_secs(limits.sniff_timeout),
             drain,
         })
@@ -92,16 +116,12 @@ impl Edge {
         let http = Service {
             routes,
             proxies: Arc::clone(&self.proxies),
-            limits: self.limits,
+            limits: self.limits.clone(),
             ids: Arc::clone(&self.ids),
-        };
-        let port = Port {
-            http,
-            media,
-            tls,
             connections: Arc::clone(&self.connections),
-            sniff_timeout: self.sniff_timeout,
+            intake: self.intake.clone(),
         };
+        let port = Port { http, media, tls, sniff_timeout: self.sniff_timeout };
         tokio::spawn(serve(listener, Arc::new(port), self.shutdown.guard()));
         Ok(())
     }
@@ -166,7 +186,7 @@ mod tests {
         let sfu = Sfu::start(SfuConfig::bound_to(([127, 0, 0, 1], 0).into())).unwrap();
         let ready = health::media_probe(&sfu);
         assert_eq!(ready().await, Ok(()));
-        let edge = Edge::new(&Server::default()).unwrap();
+        let edge = Edge::new(&Server::default(), MediaNeeds { head: 0, body: 0 }).unwrap();
         let guard = edge.shutdown.guard();
         sfu.occupy_shard(0, Box::new(|| Err(std::io::Error::other("broken"))));
         sfu.failed().await;

@@ -1,32 +1,38 @@
 //! One HTTP/1.1 connection, and what is true for every request on it.
 
 use super::client_ip::TrustedProxies;
+use super::connections::{Connections, Permit};
+use super::head::{Answered, Exchange, Gate, HeadLimits, MAX_HEADERS, Refusal};
 use super::patience::Patience;
 use super::shutdown::Guard;
 use crate::api::ClientAddr;
+use crate::intake::Intake;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header};
+use axum::http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use axum::response::IntoResponse as _;
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower::ServiceExt as _;
 
 /// Header with the id under which a request is logged.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 /// Browsers that once had a valid certificate of this host come by https from then on. Half a year, renewed by each answer;
 /// they heed it only where they accepted the certificate without asking.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=15552000");
-/// Header lines of one request.
-const MAX_HEADERS: usize = 100;
 
 /// How the request came to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,17 +56,19 @@ pub struct Service {
     pub limits: HttpLimits,
     /// Numbers requests; shared between ports.
     pub ids: Arc<RequestIds>,
+    /// Open connections and sessions; shared between ports.
+    pub connections: Arc<Connections>,
+    /// Memory for bodies; shared between ports.
+    pub intake: Intake,
 }
 
 /// Limits of one connection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct HttpLimits {
-    /// Time for a request head, also the longest idle time between requests; `None`: no limit.
-    pub head: Option<Duration>,
+    /// Of request heads.
+    pub head: HeadLimits,
     /// Time until the answer begins, unless its handler asks for more ([`Patience`]); `None`: no limit.
     pub answer: Option<Duration>,
-    /// Largest request head, bytes.
-    pub head_bytes: usize,
     /// Time for open requests once stopping has begun.
     pub drain: Duration,
 }
@@ -84,31 +92,124 @@ impl RequestIds {
     }
 }
 
-/// Serves requests until the connection ends or stopping has begun and the current request is answered.
-pub async fn serve<S>(stream: S, peer: SocketAddr, scheme: Scheme, service: &Service, guard: &Guard)
-where
+/// Serves requests until the connection ends or stopping has begun and the current request is answered. `deadline` is
+/// that of the first head.
+pub async fn serve<S>(
+    stream: S,
+    peer: SocketAddr,
+    scheme: Scheme,
+    service: &Service,
+    guard: &Guard,
+    permit: Permit,
+    deadline: Option<tokio::time::Instant>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut builder = hyper::server::conn::http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(service.limits.head)
-        .max_buf_size(service.limits.head_bytes.max(8192))
-        .max_headers(MAX_HEADERS)
-        .half_close(false);
-    let handler = hyper::service::service_fn(|request: Request<Incoming>| async move {
-        Ok::<_, Infallible>(answer(request.map(Body::new), peer, scheme, service).await)
+    // Times and sizes of heads are the gate's.
+    builder.header_read_timeout(None).max_buf_size(PARSER_BUFFER).max_headers(MAX_HEADERS).half_close(false);
+    let evicted = permit.evicted();
+    let exchange = Exchange::new(permit);
+    let gate = Gate::new(stream, exchange.clone(), service.limits.head.clone(), deadline);
+    let handler = hyper::service::service_fn(|request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        // At once, before the parser reads on.
+        let begun = exchange.begin(&mut request);
+        let exchange = &exchange;
+        let stays = begun.refusal.is_none() && keeps_alive(&request);
+        async move {
+            let mut response = match begun.refusal {
+                Some(refusal) => refused(refusal, peer, service),
+                None => answer(request, peer, scheme, service).await,
+            };
+            if begun.last {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS && !exchange.upgrade() {
+                response = no_session();
+            }
+            announce_idle_time(&mut response, service.limits.head.idle.filter(|_| stays));
+            let answered = begun.answered;
+            Ok::<_, Infallible>(response.map(|body| Tracked { body, _answered: answered }))
+        }
     });
-    let connection = builder.serve_connection(TokioIo::new(stream), handler).with_upgrades();
+    let connection = builder.serve_connection(TokioIo::new(gate), handler).with_upgrades();
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         result = connection.as_mut() => log_end(result),
+        () = evicted => tracing::debug!(%peer, "connection ended to make room for another"),
         () = guard.stopped() => {
             connection.as_mut().graceful_shutdown();
             if let Ok(result) = tokio::time::timeout(service.limits.drain, connection).await {
                 log_end(result);
             }
         }
+    }
+}
+
+/// What the parser may keep of one connection, bytes: the longest address it takes, and the rest of a head.
+const PARSER_BUFFER: usize = 128 * 1024;
+
+/// A head that was not read to its end.
+fn refused(refusal: Refusal, peer: SocketAddr, service: &Service) -> Response<Body> {
+    let id = service.ids.next();
+    let mut response = refusal.response();
+    tracing::debug!(id, status = response.status().as_u16(), %peer, "request head refused");
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+fn no_session() -> Response<Body> {
+    let wait = [(header::RETRY_AFTER, HeaderValue::from_static("5"))];
+    (StatusCode::SERVICE_UNAVAILABLE, wait, "too many open sessions").into_response()
+}
+
+/// True unless the client wants to close the connection after the answer.
+fn keeps_alive(request: &Request<Body>) -> bool {
+    let values = request.headers().get_all(header::CONNECTION).iter().filter_map(|v| v.to_str().ok());
+    let mut options = values.flat_map(|v| v.split(',')).map(str::trim);
+    match request.version() {
+        Version::HTTP_10 => options.any(|o| o.eq_ignore_ascii_case("keep-alive")),
+        _ => !options.any(|o| o.eq_ignore_ascii_case("close")),
+    }
+}
+
+/// Proxies reuse idle connections: they must know when we close them.
+fn announce_idle_time(response: &mut Response<Body>, idle: Option<Duration>) {
+    let Some(idle) = idle.filter(|_| response.status() != StatusCode::SWITCHING_PROTOCOLS) else { return };
+    let headers = response.headers_mut();
+    if !headers.contains_key(header::CONNECTION)
+        && let Ok(value) = HeaderValue::from_str(&format!("timeout={}", idle.as_secs()))
+    {
+        headers.insert(KEEP_ALIVE, value);
+    }
+}
+
+/// The body of an answer; the request is over when it is dropped.
+struct Tracked {
+    body: Body,
+    _answered: Answered,
+}
+
+impl HttpBody for Tracked {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -135,6 +236,8 @@ async fn answer(
     let path = request.uri().path().to_owned();
     let mut response = if scheme == Scheme::PlainBesideTls && !secure {
         redirect_to_https(&request, None)
+    } else if request.headers().contains_key(header::UPGRADE) && service.connections.sessions_full() {
+        no_session()
     } else {
         let extensions = request.extensions_mut();
         extensions.insert(ConnectInfo(peer));
@@ -144,6 +247,7 @@ async fn answer(
         }
         let patience = Patience::default();
         extensions.insert(patience.clone());
+        extensions.insert(service.intake.clone());
         let routed = service.routes.clone().oneshot(request);
         let result = match service.limits.answer {
             Some(limit) => patience.wait(limit, routed).await,

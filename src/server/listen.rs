@@ -1,19 +1,19 @@
 //! The accept loop of a TCP port: the first bytes decide where a connection goes.
 
+use super::connections::Permit;
 use super::http;
 use super::shutdown::Guard;
 use super::stream::Rewound;
 use anyhow::Context as _;
 use bedrud_media::{SNIFF_BYTES, Sfu, Sniff, sniff};
 use socket2::{Domain, Protocol as IpProtocol, SockRef, Socket, Type};
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 /// Connections the system may hold back for us.
@@ -31,66 +31,8 @@ pub struct Port {
     pub media: Option<Sfu>,
     /// TLS, if certificates are there.
     pub tls: Option<TlsAcceptor>,
-    /// Open connections, in total and per address.
-    pub connections: Arc<Connections>,
     /// Time for the first bytes, and for the TLS handshake.
     pub sniff_timeout: Duration,
-}
-
-/// Counts open connections.
-#[derive(Debug)]
-pub struct Connections {
-    total: Arc<Semaphore>,
-    per_address: Mutex<HashMap<IpAddr, u32>>,
-    max_per_address: u32,
-}
-
-/// One open connection.
-#[derive(Debug)]
-pub struct ConnectionPermit {
-    _total: tokio::sync::OwnedSemaphorePermit,
-    connections: Arc<Connections>,
-    address: IpAddr,
-}
-
-impl Connections {
-    /// Limits; `max_per_address` 0 is no limit.
-    #[must_use]
-    pub fn new(max: u32, max_per_address: u32) -> Arc<Self> {
-        Arc::new(Self {
-            total: Arc::new(Semaphore::new(max as usize)),
-            per_address: Mutex::new(HashMap::new()),
-            max_per_address,
-        })
-    }
-
-    /// `shared` addresses stand for many clients (a reverse proxy) and have no limit of their own.
-    fn admit(
-        self: &Arc<Self>,
-        total: tokio::sync::OwnedSemaphorePermit,
-        address: IpAddr,
-        shared: bool,
-    ) -> Option<ConnectionPermit> {
-        let mut map = self.per_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = map.entry(address).or_insert(0);
-        if !shared && self.max_per_address != 0 && *count >= self.max_per_address {
-            return None;
-        }
-        *count += 1;
-        Some(ConnectionPermit { _total: total, connections: Arc::clone(self), address })
-    }
-}
-
-impl Drop for ConnectionPermit {
-    fn drop(&mut self) {
-        let mut map = self.connections.per_address.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = map.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                map.remove(&self.address);
-            }
-        }
-    }
 }
 
 /// Opens a listening socket. The unspecified IPv6 address takes IPv4 as well; without IPv6 on this host, IPv4 alone.
@@ -131,9 +73,9 @@ fn open(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 /// Accepts until told to stop.
 pub async fn serve(listener: TcpListener, port: Arc<Port>, guard: Guard) {
     loop {
-        let Ok(total) = Arc::clone(&port.connections.total).acquire_owned().await else { return };
+        let connections = &port.http.connections;
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = async { connections.room().await; listener.accept().await } => accepted,
             () = guard.stopped() => return,
         };
         let (stream, peer) = match accepted {
@@ -148,8 +90,7 @@ pub async fn serve(listener: TcpListener, port: Arc<Port>, guard: Guard) {
             }
         };
         let peer = SocketAddr::new(super::client_ip::unmap(peer.ip()), peer.port());
-        let Some(permit) = port.connections.admit(total, peer.ip(), port.http.proxies.trusts(peer.ip()))
-        else {
+        let Some(permit) = connections.admit(peer.ip(), port.http.proxies.trusts(peer.ip())) else {
             tracing::debug!(%peer, "too many connections from one address");
             continue;
         };
@@ -159,43 +100,71 @@ pub async fn serve(listener: TcpListener, port: Arc<Port>, guard: Guard) {
     }
 }
 
-async fn connection(
+async fn connection(stream: TcpStream, peer: SocketAddr, port: Arc<Port>, permit: Permit, guard: Guard) {
+    // One deadline for everything up to the first head: whoever is slow in each part is slow.
+    let deadline = port.http.limits.head.time.and_then(|time| Instant::now().checked_add(time));
+    let evicted = permit.evicted();
+    let opened = tokio::select! {
+        opened = open_protocol(stream, peer, &port, deadline) => opened,
+        () = evicted => None,
+    };
+    match opened {
+        Some(Opened::Plain(stream)) => {
+            let scheme = if port.tls.is_some() { http::Scheme::PlainBesideTls } else { http::Scheme::Http };
+            http::serve(stream, peer, scheme, &port.http, &guard, permit, deadline).await;
+        }
+        Some(Opened::Tls(stream)) => {
+            http::serve(*stream, peer, http::Scheme::Https, &port.http, &guard, permit, deadline).await;
+        }
+        None => {}
+    }
+}
+
+/// A stream that speaks HTTP.
+enum Opened {
+    Plain(Rewound<TcpStream>),
+    Tls(Box<Rewound<tokio_rustls::server::TlsStream<Rewound<TcpStream>>>>),
+}
+
+/// Finds out what a connection is for. `None`: it is of no use, or somebody else has it now.
+async fn open_protocol(
     mut stream: TcpStream,
     peer: SocketAddr,
-    port: Arc<Port>,
-    permit: ConnectionPermit,
-    guard: Guard,
-) {
-    let Some((head, protocol)) = first_bytes(&mut stream, port.sniff_timeout).await else { return };
+    port: &Port,
+    deadline: Option<Instant>,
+) -> Option<Opened> {
+    // A part has its own time, and no more than is left of the whole.
+    let soon = || {
+        let part = Instant::now().checked_add(port.sniff_timeout);
+        [part, deadline].into_iter().flatten().min().unwrap_or_else(Instant::now)
+    };
+    let (head, protocol) = first_bytes(&mut stream, soon()).await?;
     match protocol {
-        Sniff::Http => {
-            let scheme = if port.tls.is_some() { http::Scheme::PlainBesideTls } else { http::Scheme::Http };
-            http::serve(Rewound::new(head, stream), peer, scheme, &port.http, &guard).await;
-        }
+        Sniff::Http => Some(Opened::Plain(Rewound::new(head, stream))),
         Sniff::IceTcp | Sniff::SslTcp => {
             // Handed over with limits of their own: whoever keeps it ends it at shutdown.
-            let Some(media) = &port.media else { return };
+            let media = port.media.as_ref()?;
             let adopted = stream.into_std().map(|stream| media.adopt_tcp(stream, head));
             if let Ok(Err(error)) = adopted {
                 tracing::debug!(%peer, %error, "ICE/TCP connection refused");
             }
+            None
         }
         Sniff::Tls => {
-            let Some(acceptor) = &port.tls else { return };
-            let handshake = acceptor.accept(Rewound::new(head, stream));
-            let Ok(Ok(mut tls)) = tokio::time::timeout(port.sniff_timeout, handshake).await else { return };
+            let handshake = port.tls.as_ref()?.accept(Rewound::new(head, stream));
+            let mut tls = timeout_at(soon(), handshake).await.ok()?.ok()?;
             // Only HTTP is spoken inside TLS; looking first keeps garbage away from the parser.
-            if let Some((head, Sniff::Http)) = first_bytes(&mut tls, port.sniff_timeout).await {
-                http::serve(Rewound::new(head, tls), peer, http::Scheme::Https, &port.http, &guard).await;
+            match first_bytes(&mut tls, soon()).await? {
+                (head, Sniff::Http) => Some(Opened::Tls(Box::new(Rewound::new(head, tls)))),
+                _ => None,
             }
         }
-        Sniff::NeedMore | Sniff::TurnTcp | Sniff::Unknown => {}
+        Sniff::NeedMore | Sniff::TurnTcp | Sniff::Unknown => None,
     }
-    drop(permit);
 }
 
 /// Reads until the protocol is known. `None`: closed, too slow, or nothing we speak.
-async fn first_bytes(stream: &mut (impl AsyncRead + Unpin), limit: Duration) -> Option<(Vec<u8>, Sniff)> {
+async fn first_bytes(stream: &mut (impl AsyncRead + Unpin), deadline: Instant) -> Option<(Vec<u8>, Sniff)> {
     let mut buf = [0u8; SNIFF_BYTES];
     let mut len = 0;
     let look = async {
@@ -209,7 +178,7 @@ async fn first_bytes(stream: &mut (impl AsyncRead + Unpin), limit: Duration) -> 
             }
         }
     };
-    let protocol = tokio::time::timeout(limit, look).await.ok()??;
+    let protocol = timeout_at(deadline, look).await.ok()??;
     Some((buf.get(..len)?.to_vec(), protocol))
 }
 

@@ -1,8 +1,9 @@
 //! Settings of the media server, from the platform's configuration and from LiveKit's.
 
 use super::announce::Announce;
+use super::edge::MediaNeeds;
 use crate::auth::entropy::LEGIBLE;
-use crate::auth::media_token::ApiKeys;
+use crate::auth::media_token::{self, ApiKeys};
 use crate::config::media::{self, MediaConfig, MediaLimits};
 use crate::config::secrecy::{is_open_to_all, is_sample};
 use crate::config::{Config, read_file};
@@ -220,6 +221,26 @@ pub fn http_limits(limit: &MediaLimits) -> HttpLimits {
         body: size(limit.max_api_request_body_size),
         agent_message: size(limit.agent_signal_message_size_limit),
         signal_message: size(limit.signal_message_size_limit),
+        token: media_token::longest(claims(limit)),
+    }
+}
+
+/// Metadata and attributes of one participant, bytes. Without a limit there is room for what the default allows.
+fn claims(limit: &MediaLimits) -> usize {
+    let or = |n: u32, default: u32| if n == 0 { default } else { n };
+    let sum = or(limit.max_metadata_size, 524_288).saturating_add(or(limit.max_attributes_size, 65_536));
+    usize::try_from(sum).unwrap_or(usize::MAX)
+}
+
+/// What the routes need of the listener: a head has room for the token of a participant whose metadata and attributes are
+/// as large as they may be, and for as much beside it as the configuration allows.
+pub fn needs(settings: &MediaConfig) -> MediaNeeds {
+    let bytes = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+    let limit = &settings.limit;
+    let beside = bytes(settings.http.max_header_size);
+    MediaNeeds {
+        head: media_token::longest(claims(limit)).saturating_add(beside),
+        body: bytes(limit.max_api_request_body_size),
     }
 }
 

@@ -73,7 +73,7 @@ pub async fn run(
     cores::forbid();
     let keys = keys(&mut settings)?;
     files::raise_limit();
-    let edge = Edge::new(&listener(&settings.http))?;
+    let edge = Edge::new(&listener(&settings.http), media::needs(&settings))?;
     let hooks = match webhooks::of_media(&settings, &keys)? {
         Some(settings) => Some((settings, Outbox::open(data).await?)),
         None => None,
@@ -175,10 +175,12 @@ fn listener(http: &Http) -> Server {
         trusted_proxies: http.trusted_proxies.clone(),
         proxy_header: http.proxy_header.clone(),
         read_timeout: http.read_timeout.into(),
+        idle_timeout: http.idle_timeout.into(),
         write_timeout: http.write_timeout.into(),
         ..Server::default()
     };
-    server.limits.header_bytes = http.max_header_size;
+    // What may be longer than others can be is lifted off.
+    server.limits.header_bytes = http.max_header_size.min(server.limits.header_bytes);
     server.limits.connections = http.max_connections;
     server.limits.connections_per_address = http.max_connections_per_address;
     server

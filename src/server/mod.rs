@@ -3,11 +3,13 @@
 pub mod announce;
 pub mod client_ip;
 pub mod clock;
+pub mod connections;
 pub mod cores;
 pub mod cors;
 pub mod data_dir;
 pub mod edge;
 pub mod files;
+pub mod head;
 pub mod headers;
 pub mod health;
 pub mod http;

@@ -81,7 +81,7 @@ pub async fn run(mut config: Config, reread: Reread, ready: impl FnOnce(&Started
     // The port first: it is what fails most, and nothing has been touched yet.
     let listener = listen::bind(config.bind_address())?;
     let address = listener.local_addr()?;
-    let edge = Edge::new(&config.server)?;
+    let edge = Edge::new(&config.server, media::needs(&media_settings))?;
     let database = settings::database(&config)?;
     if let DatabaseConfig::Sqlite(path) = &database {
         create_private(path).with_context(|| format!("cannot create the database {}", path.display()))?;

@@ -19,14 +19,16 @@ use axum::{
 
 use crate::api::{
     AppState,
-    rate_limit::{AUTH_TEXT, limited},
+    rate_limit::{AUTH, SIGN_UP, limited},
 };
 
 /// The routes.
 pub(super) fn routes(state: &AppState) -> Router<AppState> {
-    let auth = |route| limited(route, state.settings.rate_limits.auth, AUTH_TEXT, state);
+    let limit = state.settings.rate_limits.auth;
+    let auth = |route| limited(route, limit, AUTH, state);
+    let sign_up = |route| limited(route, limit, SIGN_UP, state);
     Router::new()
-        .route("/register", auth(post(session::register)))
+        .route("/register", sign_up(post(session::register)))
         .route("/login", auth(post(session::login)))
         .route("/guest-login", auth(post(session::guest_login)))
         .route("/refresh", auth(post(session::refresh)))

@@ -58,7 +58,8 @@ pub(super) async fn guest_join(
 ) -> ApiResult<Response> {
     let GuestInput { room_name, guest_name } = input.or_bad_request(INVALID)?;
     let cookie = cookies::read(&headers, cookies::GUEST_ID);
-    let joined = rooms::guest_join(&state, &room_name, &guest_name, cookie).await?;
+    let joined = rooms::guest_join(&state, &room_name, &guest_name, cookie).await;
+    let joined = joined.map_err(|error| ApiError::from(error).about(&room_name))?;
     let host = livekit_host(&state.settings, &headers, &uri, client.map(|Extension(client)| client));
     journal::admitted(visitor.address(), "guest", &joined.session.user.id, &joined.room.id);
     let mut answer = HeaderMap::new();
@@ -72,7 +73,8 @@ pub(super) async fn check(
     State(state): State<AppState>,
     Path(name): Path<String>,
 ) -> ApiResult<Json<CheckBody>> {
-    let name = rooms::check(&state, &name).await?;
+    let checked = rooms::check(&state, &name).await;
+    let name = checked.map_err(|error| ApiError::from(error).about(&name))?;
     Ok(Json(CheckBody { exists: true, name }))
 }
 

@@ -14,14 +14,14 @@ use axum::{
 
 use crate::api::{
     AppState,
-    rate_limit::{API_TEXT, GUEST_TEXT, limited},
+    rate_limit::{API, GUEST, limited},
 };
 
 /// The routes.
 pub(super) fn routes(state: &AppState) -> Router<AppState> {
     let limits = state.settings.rate_limits;
-    let api = |route| limited(route, limits.api, API_TEXT, state);
-    let guest = |route| limited(route, limits.guest, GUEST_TEXT, state);
+    let api = |route| limited(route, limits.api, API, state);
+    let guest = |route| limited(route, limits.guest, GUEST, state);
     Router::new()
         .route("/create", api(post(manage::create)))
         .route("/join", post(join::join))

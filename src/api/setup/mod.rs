@@ -16,7 +16,7 @@ use crate::{
         auth::{register_error, signed_in},
         error::{ApiError, ApiResult},
         extract::Input,
-        rate_limit::{AUTH_TEXT, limited},
+        rate_limit::{AUTH, limited},
         visitor::Visitor,
     },
     domain::{
@@ -29,8 +29,7 @@ use crate::{
 /// The routes.
 pub(super) fn routes(state: &AppState) -> Router<AppState> {
     let limit = state.settings.rate_limits.auth;
-    Router::new()
-        .route("/", limited(axum::routing::post(create), limit, AUTH_TEXT, state).merge(get(required)))
+    Router::new().route("/", limited(axum::routing::post(create), limit, AUTH, state).merge(get(required)))
 }
 
 #[derive(Debug, Serialize)]

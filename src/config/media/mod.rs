@@ -29,7 +29,7 @@ use super::setting::section;
 use super::value::{SecretMap, Unread};
 use super::webhook::Webhook;
 use super::{Loaded, load};
-use crate::server::client_ip::Network;
+use bedrud_media::IpNetwork;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -160,7 +160,7 @@ pub fn read(
         ("http.trusted_proxies", &loaded.config.http.trusted_proxies),
     ];
     for (key, list) in networks {
-        if list.iter().any(|network| Network::parse(network).is_none()) {
+        if list.iter().any(|network| IpNetwork::parse(network).is_none()) {
             problems.push(Problem::whole(key, "must be addresses or networks", "e.g. 10.0.0.0/8"));
         }
     }

@@ -64,9 +64,11 @@ section! {
 }
 
 section! {
-    /// Limits per client address, fixed windows. A maximum of 0 turns a limit off.
+    /// Limits per client (an IPv4 address, or an IPv6 /64; eight times as much per /48), fixed windows. They count
+    /// failures: wrong passwords, unknown names. Of requests that succeed, 20 times as many are allowed, 40 times as
+    /// many of guests joining, 5 times as many registrations. A maximum of 0 turns a limit off.
     pub struct RateLimit {
-        /// Sign-in and registration: requests per window.
+        /// Sign-in and registration: failures per window.
         auth_max_requests: u32 = 10, "authMaxRequests", env ["RATELIMIT_AUTH_MAX"];
         /// Window, seconds.
         auth_window_secs: u32 = 60, "authWindowSecs", env ["RATELIMIT_AUTH_WINDOW"];
@@ -74,11 +76,11 @@ section! {
         auth_resend_max_requests: u32 = 3, "authResendMaxRequests", env ["RATELIMIT_AUTH_RESEND_MAX"];
         /// Window, seconds.
         auth_resend_window_secs: u32 = 60, "authResendWindowSecs", env ["RATELIMIT_AUTH_RESEND_WINDOW"];
-        /// Guests joining: requests per window.
+        /// Guests joining: failures per window. All tries for the same room count as one.
         guest_max_requests: u32 = 5, "guestMaxRequests", env ["RATELIMIT_GUEST_MAX"];
         /// Window, seconds.
         guest_window_secs: u32 = 60, "guestWindowSecs", env ["RATELIMIT_GUEST_WINDOW"];
-        /// Room creation, token refresh, uploads: requests per window.
+        /// Room creation, token refresh, uploads: failures per window.
         api_max_requests: u32 = 30, "apiMaxRequests", env ["RATELIMIT_API_MAX"];
         /// Window, seconds.
         api_window_secs: u32 = 60, "apiWindowSecs", env ["RATELIMIT_API_WINDOW"];

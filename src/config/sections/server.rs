@@ -31,8 +31,12 @@ section! {
         host: String = String::new(), "host", env ["SERVER_HOST"];
         /// Folder for the database, secrets and uploads. Default: ./data
         data_dir: PathBuf = PathBuf::from("data"), "dataDir", env ["BEDRUD_DATA"];
-        /// Seconds a client may take to send the head of a request; also the longest idle time of a connection. 0: no limit.
-        read_timeout: u64 = 30, "readTimeout", env ["SERVER_READ_TIMEOUT"];
+        /// Seconds from the opening of a connection, or the first byte of a further request, to the end of the request's head.
+        /// 0: no limit.
+        read_timeout: u64 = 10, "readTimeout", env ["SERVER_READ_TIMEOUT"];
+        /// Seconds a connection may be idle between requests. Proxies learn it from the header Keep-Alive; it should be longer
+        /// than they keep idle connections themselves. 0: no limit.
+        idle_timeout: u64 = 150, "idleTimeout", env ["SERVER_IDLE_TIMEOUT"];
         /// Seconds until a request must have been read and answered; WebSockets are exempt. 0: no limit.
         write_timeout: u64 = 60, "writeTimeout", env ["SERVER_WRITE_TIMEOUT"];
         /// Serve HTTPS on the main port.
@@ -74,13 +78,15 @@ section! {
 section! {
     /// Limits of the listener.
     pub struct Limits {
-        /// TCP connections open at once, all kinds together; further ones wait in the system's queue.
+        /// TCP connections open at once that are no sessions (WebSockets, ICE over TCP), and as many WebSockets. When all are
+        /// taken, a new one gets the place of the oldest that waits for its client, of the client that has most of these.
         connections: u32 = 8192, "connections", env ["SERVER_LIMITS_CONNECTIONS"];
-        /// TCP connections open at once from one client address. 0: no limit.
+        /// Of these, no WebSockets, from one IPv4 address or IPv6 /64. 0: no limit.
         connections_per_address: u32 = 512, "connectionsPerAddress", env ["SERVER_LIMITS_CONNECTIONS_PER_ADDRESS"];
         /// Seconds a new connection may stay silent before its first bytes tell what it is.
         sniff_timeout: u64 = 5, "sniffTimeout", env ["SERVER_LIMITS_SNIFF_TIMEOUT"];
-        /// Largest request head, bytes.
+        /// Largest request head, bytes, at most 65,536. Tokens and join requests in the address of the media server do not count:
+        /// they have room for all metadata and attributes that a participant may have.
         header_bytes: u32 = 65_536, "headerBytes", env ["SERVER_LIMITS_HEADER_BYTES"];
         /// Seconds to finish open requests and calls after SIGTERM.
         drain_timeout: u64 = 10, "drainTimeout", env ["SERVER_LIMITS_DRAIN_TIMEOUT"];

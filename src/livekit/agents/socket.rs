@@ -4,40 +4,29 @@ use super::codec;
 use super::{Link, ToWorker};
 use crate::livekit::LiveKit;
 use crate::livekit::auth::authenticate;
+use crate::livekit::query::Pairs;
 use crate::livekit::wire::{End, Input, Wire, bounded};
 use crate::server::health::unix_seconds;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use bedrud_media::Format;
 use livekit_protocol::ServerMessage;
-use serde::Deserialize;
 use std::time::Duration;
 
 /// A worker that is silent for this long, pongs included, is gone.
 const SILENCE: Duration = Duration::from_secs(35);
 
-/// Parameters of the socket's address.
-#[derive(Deserialize)]
-pub(in crate::livekit) struct Parameters {
-    access_token: Option<String>,
-}
-
 /// The grant is checked before the upgrade.
 pub(in crate::livekit) async fn connect(
     State(livekit): State<LiveKit>,
     headers: HeaderMap,
-    query: Result<Query<Parameters>, QueryRejection>,
+    query: Pairs,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let query = match query {
-        Ok(Query(query)) => query,
-        Err(rejection) => return rejection.into_response(),
-    };
-    let token = query.access_token.as_deref();
+    let token = query.value("access_token");
     let claims = match authenticate(&headers, token, &livekit.0.keys, unix_seconds()) {
         Ok(claims) => claims,
         Err(refusal) => return refusal.into_response(),

@@ -87,8 +87,8 @@ fn attacks() -> Vec<(&'static str, String)> {
         ("claims that are no JSON", signed("{".into())),
         ("grant of no type", signed(with(|v| v["video"] = json!("all")))),
         ("deep nesting", signed(format!("{{\"iss\":\"devkey\",\"video\":{}", "[".repeat(10_000)))),
-        ("a megabyte", signed(with(|v| v["metadata"] = json!("x".repeat(1 << 20))))),
-        ("a megabyte of nothing", "a".repeat(1 << 20)),
+        ("four megabytes", signed(with(|v| v["metadata"] = json!("x".repeat(4 << 20))))),
+        ("four megabytes of nothing", "a".repeat(4 << 20)),
     ];
     // What a server might load a key from.
     for kid in ["/dev/null", "../../../../dev/null", "' UNION SELECT '' --", "devkey", "http://127.0.0.1/key"]

@@ -33,6 +33,31 @@ pub(super) fn transfer(claims: Option<&Claims>, room: &str, destination: &str) -
     require(grant(claims)?.destination_room == destination)
 }
 
+/// Whether a call can be allowed at all, whatever its body says: nobody's body is read before.
+pub(super) fn may_call(claims: Option<&Claims>, method: &str) -> Result<(), TwirpError> {
+    match method {
+        "CreateRoom" | "DeleteRoom" => create(claims),
+        "ListRooms" => list(claims),
+        "ListParticipants"
+        | "GetParticipant"
+        | "RemoveParticipant"
+        | "MutePublishedTrack"
+        | "UpdateParticipant"
+        | "UpdateSubscriptions"
+        | "SendData"
+        | "UpdateRoomMetadata"
+        | "ForwardParticipant"
+        | "MoveParticipant"
+        | "PerformRpc" => require(grant(claims)?.room_admin),
+        _ => Err(super::no_route("livekit.RoomService", method)),
+    }
+}
+
+/// As [`may_call`], for agents.
+pub(super) fn may_dispatch(claims: Option<&Claims>) -> Result<(), TwirpError> {
+    require(grant(claims)?.room_admin)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

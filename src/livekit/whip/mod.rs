@@ -8,13 +8,13 @@ use super::auth::authenticate;
 use super::with_slash;
 use crate::api::ClientAddr;
 use crate::auth::media_token::Claims;
+use crate::intake::{self, Intake, ReadError, Sender};
+use crate::livekit::query::Pairs;
 use crate::server::client_ip::ForwardedPrefix;
 use crate::server::health::unix_seconds;
 use answer::{Failure, SDP, SDP_FRAGMENT};
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Extension, OriginalUri, Path, Query, Request, State};
+use axum::extract::{Extension, OriginalUri, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -33,9 +33,7 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(12);
 /// Values of `participant` and of `track` in one address.
 const MAX_WISHES: usize = 64;
 
-type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 type Client = Option<Extension<ClientAddr>>;
-type Body = Result<Bytes, BytesRejection>;
 
 /// Which of the two an address belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +52,6 @@ pub(super) fn router() -> Router<LiveKit> {
     let exposed = [header::LOCATION, header::LINK, header::ETAG, answer::ACCEPT_PATCH, answer::ACCEPT_POST];
     of(Endpoint::Whip, "/whip/v1")
         .merge(of(Endpoint::Whep, "/whep/v1"))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(super::cors().expose_headers(ExposeHeaders::list(exposed)))
         .layer(middleware::from_fn(accept_post))
 }
@@ -80,14 +77,13 @@ async fn open(
     client: Client,
     prefix: Option<Extension<ForwardedPrefix>>,
     OriginalUri(uri): OriginalUri,
-    headers: HeaderMap,
     query: Pairs,
-    body: Body,
+    request: Request,
 ) -> Result<Response, Failure> {
-    let query = pairs(query)?;
+    let headers = request.headers().clone();
     let claims = bearer(&livekit, &headers, &query)?;
     expect_type(&headers, SDP)?;
-    let offer = text(body)?;
+    let offer = text(request).await?;
     let role = match endpoint {
         Endpoint::Whip => OneShotRole::Publish,
         Endpoint::Whep => OneShotRole::Play(wish(&query)?),
@@ -98,7 +94,7 @@ async fn open(
         user_agent: user_agent.to_owned(),
         validating: false,
     };
-    let token = super::auth::digest(&headers, in_query(&query));
+    let token = super::auth::digest(&headers, query.value("access_token"));
     let mut params = JoinParams { token, ..JoinParams::from_query(SignalPath::V0, [], claims, &context)? };
     livekit.admit(&mut params, false).await?;
     let request = OneShotRequest::Open { params: Box::new(params), role, offer };
@@ -118,17 +114,18 @@ async fn open(
 async fn change(
     State(livekit): State<LiveKit>,
     Path(sid): Path<String>,
-    headers: HeaderMap,
     query: Pairs,
-    body: Body,
+    request: Request,
 ) -> Result<Response, Failure> {
-    let session = session(&livekit, sid, &headers, query)?;
+    let headers = request.headers().clone();
+    let session = session(&livekit, sid, &headers, &query)?;
     expect_type(&headers, SDP_FRAGMENT)?;
     let if_match = headers.get(header::IF_MATCH).and_then(|v| v.to_str().ok()).map(str::trim);
     let Some(if_match) = if_match.filter(|v| !v.is_empty()) else {
         return Err(Failure::new(StatusCode::PRECONDITION_REQUIRED, "missing entity tag"));
     };
-    let request = OneShotRequest::Patch { session, if_match: if_match.to_owned(), fragment: text(body)? };
+    let request =
+        OneShotRequest::Patch { session, if_match: if_match.to_owned(), fragment: text(request).await? };
     match livekit.0.sfu.one_shot(request).await? {
         OneShotReply::Restarted { fragment, ice_session } => Ok(answer::restarted(fragment, &ice_session)),
         _ => Ok(answer::empty(StatusCode::NO_CONTENT)),
@@ -141,7 +138,7 @@ async fn close(
     headers: HeaderMap,
     query: Pairs,
 ) -> Result<Response, Failure> {
-    let session = session(&livekit, sid, &headers, query)?;
+    let session = session(&livekit, sid, &headers, &query)?;
     livekit.0.sfu.one_shot(OneShotRequest::Close { session }).await?;
     Ok(answer::empty(StatusCode::OK))
 }
@@ -151,32 +148,24 @@ fn session(
     livekit: &LiveKit,
     sid: String,
     headers: &HeaderMap,
-    query: Pairs,
+    query: &Pairs,
 ) -> Result<OneShotSession, Failure> {
-    let claims = bearer(livekit, headers, &pairs(query)?)?;
+    let claims = bearer(livekit, headers, query)?;
     let room = claims.video.as_ref().map(|v| v.room.clone()).unwrap_or_default();
     Ok(OneShotSession { room, room_id: claims.room_id.clone(), identity: claims.identity().to_owned(), sid })
 }
 
 /// A token that allows joining a room.
-fn bearer(livekit: &LiveKit, headers: &HeaderMap, query: &[(String, String)]) -> Result<Claims, Failure> {
+fn bearer(livekit: &LiveKit, headers: &HeaderMap, query: &Pairs) -> Result<Claims, Failure> {
     let refuse = |text: &str| Failure::new(StatusCode::UNAUTHORIZED, text);
-    let claims =
-        authenticate(headers, in_query(query), &livekit.0.keys, unix_seconds()).map_err(|e| refuse(&e.0))?;
+    let claims = authenticate(headers, query.value("access_token"), &livekit.0.keys, unix_seconds())
+        .map_err(|e| refuse(&e.0))?;
     let joins = |c: &Claims| c.video.as_ref().is_some_and(|v| v.room_join);
     let claims = claims.filter(joins).ok_or_else(|| refuse("permissions denied"))?;
     if claims.video.as_ref().is_none_or(|v| v.room.is_empty()) {
         return Err(refuse("room name cannot be empty"));
     }
     Ok(claims)
-}
-
-fn in_query(query: &[(String, String)]) -> Option<&str> {
-    query.iter().find(|(k, _)| k == "access_token").map(|(_, v)| v.as_str())
-}
-
-fn pairs(query: Pairs) -> Result<Vec<(String, String)>, Failure> {
-    query.map(|Query(pairs)| pairs).map_err(|e| Failure::new(StatusCode::BAD_REQUEST, e.body_text()))
 }
 
 fn expect_type(headers: &HeaderMap, expected: &str) -> Result<(), Failure> {
@@ -188,25 +177,30 @@ fn expect_type(headers: &HeaderMap, expected: &str) -> Result<(), Failure> {
     Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("the content type must be {expected}")))
 }
 
-fn text(body: Body) -> Result<String, Failure> {
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
+async fn text(request: Request) -> Result<String, Failure> {
+    let intake = Intake::of(request.extensions());
+    let body = intake::read(request.into_body(), MAX_BODY, &intake, Sender::Known).await;
+    let body = body.map_err(|error| match error {
+        ReadError::TooLarge => {
             Failure::new(StatusCode::PAYLOAD_TOO_LARGE, format!("request body exceeds {MAX_BODY} bytes"))
         }
-        _ => Failure::new(StatusCode::BAD_REQUEST, "the body could not be read"),
+        ReadError::Busy => {
+            Failure::new(StatusCode::SERVICE_UNAVAILABLE, "no memory for the offer now, try again")
+        }
+        ReadError::Broken => Failure::new(StatusCode::BAD_REQUEST, "the body could not be read"),
     })?;
-    let text = String::from_utf8(body.into())
+    let text = std::str::from_utf8(&body)
         .map_err(|_| Failure::new(StatusCode::BAD_REQUEST, "the body is no text"))?;
     if text.trim().is_empty() {
         return Err(Failure::new(StatusCode::BAD_REQUEST, "the body is empty"));
     }
-    Ok(text)
+    Ok(text.to_owned())
 }
 
 /// `?participant=<identity>` and `?track=<sid>`, each as often as wanted.
-fn wish(query: &[(String, String)]) -> Result<PlayWish, Failure> {
+fn wish(query: &Pairs) -> Result<PlayWish, Failure> {
     let values = |name: &str| -> Vec<String> {
-        query.iter().filter(|(k, v)| k == name && !v.is_empty()).map(|(_, v)| v.clone()).collect()
+        query.iter().filter(|(k, v)| *k == name && !v.is_empty()).map(|(_, v)| v.to_owned()).collect()
     };
     let wish = PlayWish { participants: values("participant"), tracks: values("track") };
     if wish.participants.len() > MAX_WISHES || wish.tracks.len() > MAX_WISHES {

@@ -46,7 +46,10 @@ export function describeError(error: unknown): PlainError {
 }
 
 function tooMany(error: ApiError): PlainError {
-	return error.retryAfter ? { key: 'error.waitSeconds', params: { count: error.retryAfter } } : { key: 'error.wait' };
+	const seconds = error.retryAfter;
+	if (!seconds) return { key: 'error.wait' };
+	if (seconds > 90) return { key: 'error.waitMinutes', params: { count: Math.ceil(seconds / 60) } };
+	return { key: 'error.waitSeconds', params: { count: seconds } };
 }
 
 export type JoinProblem =

@@ -359,6 +359,7 @@ export const en = {
 	'error.server': 'The server has a problem. Try again in a moment.',
 	'error.wait': 'Too many tries. Wait a minute and try again.',
 	'error.waitSeconds': 'Too many tries. Try again in {count|# second|# seconds}.',
+	'error.waitMinutes': 'Too many tries. Try again in {count|# minute|# minutes}.',
 	'error.credentials': 'E-mail and password do not match.',
 	'error.verifyEmail': 'Confirm your e-mail address first: we have sent you a link.',
 	'error.email': 'This does not look like an e-mail address.',

@@ -17,6 +17,8 @@ export class Meeting {
 	call = $state.raw<CallState | null>(null);
 	/** What the guest's name form has to say. */
 	nameProblem = $state.raw<PlainError | null>(null);
+	/** How long somebody who tried too often has to wait. */
+	wait = $state.raw<PlainError | null>(null);
 	/** Why entering failed, shown in front of the preview. */
 	enterFailed = $state(false);
 	readonly devices = new Devices();
@@ -56,6 +58,7 @@ export class Meeting {
 			else this.#joined(answer);
 		} catch (error) {
 			const problem = joinProblem(error);
+			this.wait = problem === 'busy' ? describeError(error) : null;
 			// The session ended meanwhile: a guest link still works, so ask for a name instead of failing.
 			if (problem === 'signed-out') session.forget();
 			this.#send({ type: 'refused', problem, guest: false });

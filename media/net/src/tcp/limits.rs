@@ -1,33 +1,15 @@
 //! How many ICE/TCP connections there may be, in all and per host before they authenticate.
 
 use crate::error::AdoptError;
+use crate::ip_network::IpNetwork;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Addresses counted as one host: an IPv4 address, or the /64 of an IPv6 one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Host {
-    V4([u8; 4]),
-    V6([u8; 8]),
-}
-
-impl Host {
-    fn of(ip: IpAddr) -> Self {
-        match ip.to_canonical() {
-            IpAddr::V4(v4) => Self::V4(v4.octets()),
-            IpAddr::V6(v6) => {
-                let [a, b, c, d, e, f, g, h, ..] = v6.octets();
-                Self::V6([a, b, c, d, e, f, g, h])
-            }
-        }
-    }
-}
-
 #[derive(Debug, Default)]
 struct Counts {
     total: usize,
-    unauthenticated: HashMap<Host, u32>,
+    unauthenticated: HashMap<IpNetwork, u32>,
 }
 
 /// Shared by the acceptor and all shard threads.
@@ -46,7 +28,7 @@ impl HostLimits {
         max_total: usize,
         max_per_host: u32,
     ) -> Result<Admission, AdoptError> {
-        let host = Host::of(ip);
+        let host = IpNetwork::client(ip);
         let mut counts = self.counts();
         if counts.total >= max_total {
             return Err(AdoptError::TooMany);
@@ -72,7 +54,7 @@ impl HostLimits {
 #[derive(Debug)]
 pub(crate) struct Admission {
     limits: HostLimits,
-    host: Host,
+    host: IpNetwork,
     authenticated: bool,
 }
 

@@ -27,8 +27,6 @@ use rand::Rng as _;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Instant;
 
-/// Metadata and attributes a token for a reconnect may carry, bytes.
-const MAX_CARRIED: usize = 32 * 1024;
 /// Tokens remembered per session.
 const MAX_TOKENS: usize = 16;
 
@@ -276,16 +274,7 @@ impl Participant {
 
     /// Claims of a token for coming back. `jti` names the session, so that its tokens can be refused after a removal.
     pub(crate) fn reconnect_claims(&self) -> Claims {
-        let mut claims = Claims { jti: Some(self.sid.to_string()), ..self.claims.clone() };
-        // Better a session that starts over without its metadata than none: the token must fit into a request line.
-        let attributes: usize = claims.attributes.iter().map(|(k, v)| k.len() + v.len()).sum();
-        if attributes + claims.metadata.len() > MAX_CARRIED {
-            claims.metadata.clear();
-        }
-        if attributes > MAX_CARRIED {
-            claims.attributes.clear();
-        }
-        claims
+        Claims { jti: Some(self.sid.to_string()), ..self.claims.clone() }
     }
 
     /// Another token was shown for this session.
