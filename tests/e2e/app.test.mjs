@@ -169,3 +169,74 @@ describe('a meeting in the web app', () => {
     await ada.until('Ben to be gone', async () => (await ada.tile('Ben')) === null);
   });
 });
+
+describe('what the owner of a room decides', () => {
+  let access;
+  const on = fixture({ start: startPlatform, page: null, browsers: { browser: { toneHz: 880 } } });
+
+  const call = async (method, where, body, token = access) => {
+    const headers = { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) };
+    const answer = await fetch(on.server.url + where, { method, headers, body: body && JSON.stringify(body) });
+    assert.ok(answer.ok, `${method} ${where}: ${answer.status} ${await answer.clone().text()}`);
+    return answer.json();
+  };
+
+  /** A guest with a browser profile of their own, in front of the preview. */
+  const guestAt = async (room) => {
+    const guest = await AppClient.open(on.browser, on.server.url, { context: await on.browser.createBrowserContext() });
+    await guest.go(`/m/${room}`);
+    await guest.type('name', 'Gus');
+    await guest.click('guest-submit');
+    return guest;
+  };
+  const disabled = (guest, testid) => guest.page.$eval(`[data-testid="${testid}"]`, (button) => button.disabled);
+
+  test('cameras and chat that are switched off are not offered, and come back at once', async () => {
+    const account = { email: 'ada@example.com', password: PASSWORD, name: 'Ada' };
+    access = (await call('POST', '/api/auth/register', account, null)).tokens.accessToken;
+    const off = { allowAudio: true, allowVideo: false, allowChat: false };
+    const room = await call('POST', '/api/room/create', { name: 'sound-only', isPublic: true, settings: off });
+    const guest = await guestAt('sound-only');
+    await guest.shown('prejoin-join');
+    assert.equal(await disabled(guest, 'prejoin-camera'), true);
+    assert.equal(await disabled(guest, 'prejoin-mic'), false);
+    await guest.click('prejoin-join');
+    await guest.shown('leave', 30_000);
+    assert.equal(await disabled(guest, 'toggle-camera'), true);
+    await guest.click('toggle-chat');
+    await guest.shown('room');
+    assert.equal(await guest.page.$('[data-testid="chat-input"]'), null);
+    // Nor does the server take it from a page that offers it all the same.
+    const published = () => guest.page.evaluate(() => window.__bedrudRoom.localParticipant.setCameraEnabled(true).then(() => true, () => false));
+    assert.equal(await published(), false);
+
+    await call('PUT', `/api/room/${room.id}/settings`, { settings: { ...off, allowVideo: true, allowChat: true } });
+    await guest.shown('chat-input');
+    await guest.click('toggle-camera');
+    await guest.until('the camera to be on', () => guest.page.evaluate(() => window.__bedrudRoom.localParticipant.isCameraEnabled));
+    await call('PUT', `/api/room/${room.id}/settings`, { settings: off });
+    await guest.until('the camera to be off', () => guest.page.evaluate(() => !window.__bedrudRoom.localParticipant.isCameraEnabled));
+    assert.equal(await disabled(guest, 'toggle-camera'), true);
+    await guest.close();
+  });
+
+  test('an ended room says so to a guest and opens again as it was', async () => {
+    const room = await call('POST', '/api/room/create', { name: 'small-circle', isPublic: false, maxParticipants: 3 });
+    await call('DELETE', `/api/room/${room.id}`);
+    const guest = await guestAt('small-circle');
+    await guest.shown('join-refused');
+    assert.match(await guest.text('join-refused'), /This meeting is over/);
+    await guest.close();
+
+    const owner = await AppClient.open(on.browser, on.server.url, { context: await on.browser.createBrowserContext() });
+    await owner.go('/auth/login?redirect=%2Fm%2Fsmall-circle');
+    await owner.type('email', 'ada@example.com');
+    await owner.type('password', PASSWORD);
+    await owner.click('login-submit');
+    await owner.click('reopen');
+    await owner.shown('prejoin-join');
+    const again = (await call('GET', '/api/room/list')).find((r) => r.name === 'small-circle');
+    assert.deepEqual([again.id, again.isActive, again.isPublic, again.maxParticipants], [room.id, true, false, 3]);
+    await owner.close();
+  });
+});
