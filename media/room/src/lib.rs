@@ -6,6 +6,7 @@
 #![allow(deprecated, reason = "the protocol's deprecated fields are what older clients read")]
 
 mod arrivals;
+mod accounts;
 mod codec;
 mod config;
 mod context;
