@@ -28,14 +28,18 @@ pub(crate) mod price {
     /// later.
     pub(crate) const NEGOTIATION: u64 = 500;
     /// One subscription brought to the state it should have.
-    pub(crate) const RECONCILE: u64 = 5;
+    pub(crate) const RECONCILE: u64 = 15;
+    /// An entry of a list in a message.
+    pub(crate) const ENTRY: u64 = 8;
+    /// Whether one participant receives one data track.
+    pub(crate) const DATA_TRACK: u64 = 3;
 
     /// Making a message of this many bytes.
     pub(crate) fn made(bytes: usize) -> u64 {
         bytes as u64 / 1024
     }
 
-    /// Reading a message of this many bytes, its entries included.
+    /// Reading a message of this many bytes.
     pub(crate) fn read(bytes: usize) -> u64 {
         bytes as u64 / 32
     }
@@ -217,7 +221,7 @@ impl Ledger {
         out
     }
 
-    /// Charges work. True when the account was open before.
+    /// Charges work.
     pub(crate) fn charge(&mut self, key: &AccountKey, now: Instant, limits: &Limits, work: u64) {
         let rate = limits.work_rate();
         self.change(key, now, limits, |a| a.work.charge(now, work, rate));

@@ -179,7 +179,7 @@ impl Room {
     }
 
     fn reconcile_data_tracks_of(&mut self, cx: &mut Cx<'_>, pid: Pid, all: &BTreeMap<Sid, Pid>) {
-        cx.spend(all.len() as u64 + 1);
+        cx.spend(price::DATA_TRACK.saturating_mul(all.len() as u64 + 1));
         let wanted = all.iter().filter(|(track, owner)| self.wants_data_track(pid, **owner, track));
         let wanted: BTreeMap<Sid, Pid> =
             wanted.take(MAX_HANDLES).map(|(track, owner)| (track.clone(), *owner)).collect();
@@ -222,7 +222,7 @@ impl Room {
 
     fn send_handles(&self, cx: &mut Cx<'_>, pid: Pid, owners: &BTreeMap<Sid, Pid>) {
         let Some(p) = self.get(pid) else { return };
-        cx.spend(p.data_tracks.handles.len() as u64);
+        cx.spend(price::DATA_TRACK.saturating_mul(p.data_tracks.handles.len() as u64));
         let entry = |(track, handle): (&Sid, &u16)| {
             let owner = self.get(*owners.get(track)?)?;
             let published = PublishedDataTrack {

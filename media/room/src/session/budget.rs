@@ -7,7 +7,7 @@ use crate::room::Room;
 use crate::timers::Timer;
 use livekit_protocol::request_response::Reason;
 use livekit_protocol::signal_request::Message;
-use livekit_protocol::{SessionDescription, SignalRequest};
+use livekit_protocol::{SessionDescription, SignalRequest, UpdateSubscription};
 use prost::Message as _;
 use std::collections::VecDeque;
 
@@ -78,7 +78,8 @@ impl Room {
     fn take_signal(&mut self, cx: &mut Cx<'_>, pid: Pid, message: Message, size: usize) {
         let Some(account) = self.get(pid).map(|p| p.account.clone()) else { return };
         let before = cx.work();
-        cx.spend(price::MESSAGE + price::read(size) + price::description(description(&message)));
+        let entries = price::ENTRY.saturating_mul(entries(&message) as u64);
+        cx.spend(price::MESSAGE + entries + price::read(size) + price::description(description(&message)));
         self.handle_signal(cx, pid, message);
         cx.charge(&account, before);
     }
@@ -129,6 +130,37 @@ fn description(message: &Message) -> usize {
     match message {
         Message::Offer(d) | Message::Answer(d) => d.sdp.len(),
         Message::SyncState(state) => size(&state.offer).saturating_add(size(&state.answer)),
+        _ => 0,
+    }
+}
+
+/// Entries of the lists in a message.
+fn entries(message: &Message) -> usize {
+    let subscription = |u: &UpdateSubscription| {
+        u.participant_tracks.iter().map(|p| 1 + p.track_sids.len()).sum::<usize>() + u.track_sids.len()
+    };
+    match message {
+        Message::AddTrack(r) => {
+            r.simulcast_codecs.iter().map(|c| 1 + c.layers.len()).sum::<usize>() + r.layers.len()
+        }
+        Message::Subscription(update) => subscription(update),
+        Message::TrackSetting(settings) => settings.track_sids.len(),
+        Message::UpdateLayers(update) => update.layers.len(),
+        Message::SubscriptionPermission(p) => {
+            p.track_permissions.iter().map(|p| 1 + p.track_sids.len()).sum()
+        }
+        Message::SyncState(state) => {
+            let data = state.data_subscription.as_ref().map_or(0, |d| d.updates.len());
+            state.subscription.as_ref().map_or(0, subscription)
+                + data
+                + state.publish_tracks.len()
+                + state.publish_data_tracks.len()
+                + state.data_channels.len()
+                + state.track_sids_disabled.len()
+        }
+        Message::UpdateMetadata(update) => update.attributes.len(),
+        Message::UpdateAudioTrack(update) => update.features.len(),
+        Message::UpdateDataSubscription(update) => update.updates.len(),
         _ => 0,
     }
 }
