@@ -1,7 +1,7 @@
 //! What the state machines share: settings, time, randomness, routing tables and the output queue.
 
-use crate::arrivals::Arrivals;
 use crate::accounts::{AccountKey, Ledger, price};
+use crate::arrivals::Arrivals;
 use crate::config::HubConfig;
 use crate::ids::{Ids, Pid, RoomKey, Sid, sid};
 use crate::io::{ConnId, Now, Output, RoomEvent, ShardId};

@@ -5,8 +5,8 @@
 
 #![allow(deprecated, reason = "the protocol's deprecated fields are what older clients read")]
 
-mod arrivals;
 mod accounts;
+mod arrivals;
 mod codec;
 mod config;
 mod context;

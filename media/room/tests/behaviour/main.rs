@@ -23,6 +23,7 @@ mod limits;
 mod members;
 mod metrics;
 mod node;
+mod pace;
 mod permissions;
 mod price;
 mod publish;
