@@ -26,6 +26,8 @@ mod livekit;
 mod livekit_commands;
 #[path = "process/platform.rs"]
 mod platform;
+#[path = "process/price.rs"]
+mod price;
 #[path = "process/revoked.rs"]
 mod revoked;
 #[path = "process/rights.rs"]

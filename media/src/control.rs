@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot, watch};
 
 /// Inputs handled before the outputs are carried out and other queues are looked at.
 const BURST: usize = 64;
@@ -40,6 +40,8 @@ pub(crate) enum Request {
     Signal {
         conn: ConnId,
         request: Box<SignalRequest>,
+        /// Of the session, given back when the message has been handled.
+        slot: OwnedSemaphorePermit,
     },
     Service {
         request: Box<ServiceRequest>,
@@ -151,6 +153,8 @@ pub(crate) struct Control {
     calls: HashMap<ServiceId, oneshot::Sender<Result<ServiceResponse, ServiceError>>>,
     one_shots: HashMap<ServiceId, oneshot::Sender<OneShotResult>>,
     next_call: u64,
+    /// Who is joining or resuming with the input that is carried out.
+    greeted: Option<ConnId>,
     /// When to stop at the latest, and whom to tell.
     ending: Option<(Instant, Vec<oneshot::Sender<()>>)>,
 }
@@ -179,6 +183,7 @@ impl Control {
             calls: HashMap::new(),
             one_shots: HashMap::new(),
             next_call: 0,
+            greeted: None,
             ending: None,
         }
     }
@@ -300,14 +305,16 @@ impl Control {
             Request::Join { conn, params, outputs, reply } => {
                 let state = Conn { outputs, reply: Some(reply), received: 0, close_after: None };
                 self.conns.insert(conn, state);
+                self.greeted = Some(conn);
                 self.input(now, Input::Join { conn, params });
+                self.greeted = None;
             }
             Request::Validate { params, reply } => {
                 let id = self.call_id();
                 self.validations.insert(id, reply);
                 self.input(now, Input::Validate { id, params });
             }
-            Request::Signal { conn, request } => {
+            Request::Signal { conn, request, slot } => {
                 let Some(known) = self.conns.get_mut(&conn) else { return };
                 known.received += 1;
                 let last = known.close_after.is_some_and(|n| known.received >= n);
@@ -316,6 +323,7 @@ impl Control {
                     self.hub.fail_after(0);
                 }
                 self.input(now, Input::Signal { conn, request: *request });
+                drop(slot);
                 if last && self.conns.remove(&conn).is_some() {
                     self.input(now, Input::SignalClosed { conn });
                 }
@@ -466,7 +474,11 @@ impl Control {
         if let Some(reply) = known.reply.take() {
             let _ = reply.send(Ok(()));
         }
-        if known.outputs.send(output).is_err() {
+        let sent = match self.greeted {
+            Some(greeted) if greeted == conn => known.outputs.send_greeting(output),
+            _ => known.outputs.send(output),
+        };
+        if sent.is_err() {
             tracing::info!(session = conn.0, "a signalling client reads too slowly and is cut off");
             self.conns.remove(&conn);
             self.hub.handle(now, Input::SignalClosed { conn });

@@ -12,7 +12,7 @@ pub(crate) struct Full;
 /// The end of the control plane.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    sender: mpsc::Sender<SessionOutput>,
+    sender: mpsc::Sender<Queued>,
     waiting: Arc<AtomicUsize>,
     max_bytes: usize,
 }
@@ -20,9 +20,12 @@ pub(crate) struct Outbox {
 /// The end of the session.
 #[derive(Debug)]
 pub(crate) struct Outputs {
-    receiver: mpsc::Receiver<SessionOutput>,
+    receiver: mpsc::Receiver<Queued>,
     waiting: Arc<AtomicUsize>,
 }
+
+/// A message with the bytes it is counted with.
+type Queued = (SessionOutput, usize);
 
 /// A queue of at most this many messages. One message may exceed the bytes, the next one may not.
 pub(crate) fn outbox(max_messages: usize, max_bytes: usize) -> (Outbox, Outputs) {
@@ -48,9 +51,19 @@ impl Outbox {
             return Err(Full);
         }
         let bytes = size(&output);
+        self.queue(output, bytes)
+    }
+
+    /// Queues what a session begins with: the room as it is. That can be large and says nothing about how fast the client
+    /// reads, so its bytes do not count.
+    pub(crate) fn send_greeting(&self, output: SessionOutput) -> Result<(), Full> {
+        self.queue(output, 0)
+    }
+
+    fn queue(&self, output: SessionOutput, bytes: usize) -> Result<(), Full> {
         // Counted first: it may be taken out at once.
         self.waiting.fetch_add(bytes, Ordering::Relaxed);
-        match self.sender.try_send(output) {
+        match self.sender.try_send((output, bytes)) {
             Ok(()) | Err(TrySendError::Closed(_)) => Ok(()),
             Err(TrySendError::Full(_)) => Err(Full),
         }
@@ -60,8 +73,8 @@ impl Outbox {
 impl Outputs {
     /// The next one; `None` when there is nothing more.
     pub(crate) async fn recv(&mut self) -> Option<SessionOutput> {
-        let output = self.receiver.recv().await?;
-        self.waiting.fetch_sub(size(&output), Ordering::Relaxed);
+        let (output, bytes) = self.receiver.recv().await?;
+        self.waiting.fetch_sub(bytes, Ordering::Relaxed);
         Some(output)
     }
 }
@@ -85,6 +98,20 @@ mod tests {
         assert!(outbox.send(message(600)).is_ok());
         assert!(outbox.send(message(600)).is_ok());
         assert!(outbox.send(message(600)).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_large_greeting_leaves_the_bytes_for_what_follows() {
+        let (outbox, mut outputs) = outbox(100, 1000);
+        for _ in 0..7 {
+            assert!(outbox.send_greeting(message(500_000)).is_ok());
+        }
+        assert!(outbox.send(message(1001)).is_ok());
+        assert!(outbox.send(message(1)).is_err());
+        for _ in 0..8 {
+            assert!(outputs.recv().await.is_some());
+        }
+        assert!(outbox.send(message(1)).is_ok());
     }
 
     #[tokio::test]

@@ -7,7 +7,10 @@ use bedrud_room::{Claims, ConnId, ServerMessage};
 use livekit_protocol::{RoomMovedResponse, SignalRequest};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
+
+/// Messages of one session that wait for the control plane, so that the others' turn comes soon.
+pub(crate) const UNDER_WAY: usize = 16;
 
 /// What a signalling socket must do.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,20 +41,24 @@ pub struct Session {
     pub(crate) closing: mpsc::UnboundedSender<Closing>,
     pub(crate) outputs: Outputs,
     pub(crate) sent: AtomicU64,
+    /// Messages that may be under way to the control plane.
+    pub(crate) slots: Arc<Semaphore>,
     pub(crate) ended: bool,
 }
 
 impl Session {
-    /// Hands over a message of the client. Waits while the control plane is busy, which slows this client down and
-    /// nobody else.
+    /// Hands over a message of the client. Waits while the control plane is busy, or while it has not looked at earlier
+    /// messages of this client, which slows this client down and nobody else.
     ///
     /// # Errors
     /// [`SessionClosed`] after the end of the media server.
     pub async fn send(&self, request: SignalRequest) -> Result<(), SessionClosed> {
+        // Never fails: nobody closes it.
+        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| SessionClosed)?;
         let permit = self.requests.reserve().await.map_err(|_| SessionClosed)?;
         // Counted with the handover, so that a close that overtakes it can wait for it.
         self.sent.fetch_add(1, Ordering::Relaxed);
-        permit.send(Request::Signal { conn: self.conn, request: Box::new(request) });
+        permit.send(Request::Signal { conn: self.conn, request: Box::new(request), slot });
         Ok(())
     }
 

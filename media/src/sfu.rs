@@ -5,7 +5,7 @@ use crate::control::{Control, Failure, Link, Plugs, Request};
 use crate::error::{StartError, Unhealthy};
 use crate::events::EventReceiver;
 use crate::outbox::outbox;
-use crate::session::Session;
+use crate::session::{Session, UNDER_WAY};
 use crate::stats::{SfuMetrics, SfuStats};
 use bedrud_net::{AdoptError, EventSink, FailureSink, Heartbeat, MediaNet, candidate_ips};
 use bedrud_room::{
@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 
 /// Shard events that may wait for the control plane. Then the shards hold them back, each with bounds of its own, by
 /// bytes and by transport: so few are kept before that.
@@ -159,6 +159,7 @@ impl Sfu {
             closing: link.closing.clone(),
             outputs,
             sent: AtomicU64::new(0),
+            slots: Arc::new(Semaphore::new(UNDER_WAY)),
             ended: false,
         };
         match decided.await {

@@ -1,9 +1,11 @@
 //! What the state machines share: settings, time, randomness, routing tables and the output queue.
 
+use crate::accounts::{AccountKey, Ledger, price};
 use crate::arrivals::Arrivals;
 use crate::config::HubConfig;
 use crate::ids::{Ids, Pid, RoomKey, Sid, sid};
 use crate::io::{ConnId, Now, Output, RoomEvent, ShardId};
+use crate::message::ServerMessage;
 use crate::revoked::Revocations;
 use crate::room::DataCounters;
 use crate::timers::{Timer, TimerKey, Timers};
@@ -44,6 +46,9 @@ pub(crate) struct Core {
     #[cfg(any(test, feature = "test-util"))]
     pub(crate) fault: Option<usize>,
     pub(crate) data: DataCounters,
+    pub(crate) ledger: Ledger,
+    /// Work since the start, see [`crate::accounts`].
+    pub(crate) work: u64,
 }
 
 impl Core {
@@ -70,6 +75,8 @@ impl Core {
             #[cfg(any(test, feature = "test-util"))]
             fault: None,
             data: DataCounters::default(),
+            ledger: Ledger::default(),
+            work: 0,
         }
     }
 
@@ -91,6 +98,8 @@ impl Core {
             #[cfg(any(test, feature = "test-util"))]
             fault: &mut self.fault,
             data: &mut self.data,
+            ledger: &mut self.ledger,
+            work: &mut self.work,
         }
     }
 }
@@ -116,6 +125,9 @@ pub(crate) struct Cx<'a> {
     pub(crate) fault: &'a mut Option<usize>,
     /// Counts of data messages.
     pub(crate) data: &'a mut DataCounters,
+    /// What participants have used up.
+    pub(crate) ledger: &'a mut Ledger,
+    work: &'a mut u64,
 }
 
 impl Now {
@@ -148,7 +160,9 @@ impl Cx<'_> {
     pub(crate) fn signal(&mut self, conn: Option<ConnId>, message: signal_response::Message) {
         self.effect();
         if let Some(conn) = conn {
-            self.out.push_back(Output::Signal { conn, response: Arc::new(message.into()) });
+            let response = Arc::new(ServerMessage::from(message));
+            self.spend(price::DELIVERY + price::made(response.size()));
+            self.out.push_back(Output::Signal { conn, response });
         }
     }
 
@@ -156,7 +170,9 @@ impl Cx<'_> {
     pub(crate) fn broadcast(&mut self, conns: Vec<ConnId>, message: signal_response::Message) {
         self.effect();
         if !conns.is_empty() {
-            self.out.push_back(Output::Broadcast { conns, response: Arc::new(message.into()) });
+            let response = Arc::new(ServerMessage::from(message));
+            self.spend(price::DELIVERY * conns.len() as u64 + price::made(response.size()));
+            self.out.push_back(Output::Broadcast { conns, response });
         }
     }
 
@@ -169,13 +185,31 @@ impl Cx<'_> {
 
     pub(crate) fn command(&mut self, shard: u16, command: Command) {
         self.effect();
+        self.spend(price::COMMAND);
         self.out.push_back(Output::Command { shard: ShardId(shard), command });
     }
 
     pub(crate) fn event(&mut self, event: RoomEvent) {
         self.effect();
         self.arrivals.note(&event);
+        self.spend(price::EVENT);
         self.out.push_back(Output::Event(Box::new(event)));
+    }
+
+    /// Counts work, in units of [`price`].
+    pub(crate) fn spend(&mut self, units: u64) {
+        *self.work = self.work.saturating_add(units);
+    }
+
+    /// Work since the start.
+    pub(crate) fn work(&self) -> u64 {
+        *self.work
+    }
+
+    /// Charges what was done since `before` to the one who caused it.
+    pub(crate) fn charge(&mut self, account: &AccountKey, before: u64) {
+        let spent = self.work.saturating_sub(before);
+        self.ledger.charge(account, self.now.mono, &self.config.limits, spent);
     }
 
     pub(crate) fn after(&self, delay: Duration) -> Instant {

@@ -145,6 +145,13 @@ impl Hub {
         self.core.config.server_info()
     }
 
+    /// Work of the control plane since the start, in units of about 100 ns. Counted, not measured: the same inputs make the
+    /// same work on every machine.
+    #[must_use]
+    pub fn work(&self) -> u64 {
+        self.core.work
+    }
+
     /// Figures for the operator.
     #[must_use]
     pub fn metrics(&self) -> HubMetrics {

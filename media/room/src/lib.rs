@@ -5,6 +5,7 @@
 
 #![allow(deprecated, reason = "the protocol's deprecated fields are what older clients read")]
 
+mod accounts;
 mod arrivals;
 mod codec;
 mod config;

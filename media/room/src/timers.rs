@@ -41,6 +41,8 @@ pub(crate) enum Timer {
     Data,
     /// Participant: apply its track settings.
     Settings,
+    /// Participant: handle the messages that wait for its budget.
+    Backlog,
     /// Participant: simulated speaking ends.
     Speaking,
     /// Publisher: tell which qualities of a track are wanted.

@@ -1,6 +1,7 @@
 //! Joins and resumes of clients with a signalling socket.
 
 use super::Hub;
+use crate::accounts::{AccountKey, account_key, price};
 use crate::grants::Claims;
 use crate::ids::RoomKey;
 use crate::io::{ConnId, JoinError, Now, Output};
@@ -71,6 +72,35 @@ impl Hub {
             }
         };
         let protocol = params.client_info.protocol;
+        let account = match self.open_account(now, &params.claims) {
+            Ok(account) => account,
+            Err(error) => {
+                self.core.out.push_back(Output::Refuse { conn, error });
+                return;
+            }
+        };
+        let before = self.core.work;
+        self.core.at(now).spend(price::JOIN);
+        self.enter(now, conn, protocol, (params, wishes));
+        self.core.at(now).charge(&account, before);
+    }
+
+    /// The account of an identity, unless it has used up its share of the control plane: coming and going is work, too.
+    pub(super) fn open_account(&self, now: Now, claims: &Claims) -> Result<AccountKey, JoinError> {
+        let account = account_key(claims);
+        if self.core.ledger.is_spent(&account, now.mono, &self.core.config.limits) {
+            return Err(JoinError::new(429, "too many requests of this participant, try again later"));
+        }
+        Ok(account)
+    }
+
+    fn enter(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        protocol: i32,
+        (params, wishes): (JoinParams, RoomConfiguration),
+    ) {
         if params.reconnect.is_some() {
             if !self.resume(now, conn, params) {
                 let bye = refusal(conn, protocol, DisconnectReason::StateMismatch, Action::Reconnect);

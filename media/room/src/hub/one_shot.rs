@@ -1,6 +1,7 @@
 //! WHIP and WHEP: joins without a signalling socket.
 
 use super::Hub;
+use crate::accounts::price;
 use crate::ids::{Pid, RoomKey};
 use crate::io::{JoinError, Now};
 use crate::join_params::JoinParams;
@@ -14,8 +15,15 @@ impl Hub {
             OneShotRequest::Open { params, role, offer } => self.open_one_shot(now, *params, role, &offer),
             OneShotRequest::Patch { session, if_match, fragment } => {
                 let (key, pid) = self.one_shot_session(&session)?;
+                let claims = self.rooms.get(&key).and_then(|r| r.get(pid)).map(|p| &p.claims);
+                let account = self.open_account(now, claims.ok_or_else(unknown)?)?;
+                let before = self.core.work;
                 let room = self.rooms.get_mut(&key).ok_or_else(unknown)?;
-                room.patch_one_shot(&mut self.core.at(now), pid, &if_match, &fragment)
+                let mut cx = self.core.at(now);
+                cx.spend(price::MESSAGE + price::description(fragment.len()));
+                let result = room.patch_one_shot(&mut cx, pid, &if_match, &fragment);
+                cx.charge(&account, before);
+                result
             }
             OneShotRequest::Close { session } => {
                 let at = self.one_shot_session(&session)?;
@@ -42,6 +50,12 @@ impl Hub {
         if !allowed {
             return Err(JoinError::new(401, "permissions denied"));
         }
+        let account = self.open_account(now, &params.claims)?;
+        let before = self.core.work;
+        let mut cx = self.core.at(now);
+        cx.spend(price::JOIN + price::description(offer.len()));
+        cx.charge(&account, before);
+        let before = self.core.work;
         // Before the room exists: a bad offer leaves nothing behind.
         let prepared = PreparedOffer::read(&mut self.core.at(now), &params, &role, offer)?;
         let Some(key) = self.make_way(now, &params, &wishes) else {
@@ -49,6 +63,7 @@ impl Hub {
         };
         let Some(room) = self.rooms.get_mut(&key) else { return Err(unknown()) };
         let opened = room.open_one_shot(&mut self.core.at(now), &params, role, prepared);
+        self.core.at(now).charge(&account, before);
         self.sweep(key);
         opened.map(|o| OneShotReply::Opened(Box::new(o)))
     }

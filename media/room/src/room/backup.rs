@@ -1,7 +1,7 @@
 //! The same track in further codecs, for subscribers that cannot decode the one the publisher prefers.
 
-use super::roster::Audience;
 use super::track::{Feed, describe_media, payload_types, timed_version};
+use super::updates::Audience;
 use super::{Match, Room, up_layers};
 use crate::context::Cx;
 use crate::ids::{Pid, Sid};

@@ -18,7 +18,11 @@ const MAX_ENCODING: usize = 32;
 
 /// Blobs of one participant, by their encoded key.
 #[derive(Debug, Default)]
-pub(crate) struct Blobs(BTreeMap<Vec<u8>, DataBlob>);
+pub(crate) struct Blobs {
+    by_key: BTreeMap<Vec<u8>, DataBlob>,
+    /// Bytes of all keys and contents.
+    bytes: usize,
+}
 
 impl Room {
     pub(crate) fn store_blob(&mut self, cx: &mut Cx<'_>, pid: Pid, request: StoreDataBlobRequest) {
@@ -61,12 +65,14 @@ impl Room {
             return Err((Reason::InvalidRequest, "data blob is empty"));
         }
         let p = self.get_mut(pid).ok_or(invalid)?;
-        let others = p.blobs.0.iter().filter(|(k, _)| **k != name).map(|(k, b)| k.len() + b.contents.len());
-        let total = others.sum::<usize>().saturating_add(name.len()).saturating_add(blob.contents.len());
+        let old = p.blobs.by_key.get(&name).map_or(0, |b| name.len() + b.contents.len());
+        let own = name.len().saturating_add(blob.contents.len());
+        let total = p.blobs.bytes.saturating_sub(old).saturating_add(own);
         if limits.data_blobs != 0 && total > limits.data_blobs {
             return Err((Reason::LimitExceeded, "data blobs exceed the size limit"));
         }
-        p.blobs.0.insert(name, blob);
+        p.blobs.bytes = total;
+        p.blobs.by_key.insert(name, blob);
         Ok(key)
     }
 
@@ -81,7 +87,7 @@ impl Room {
             self.respond_id(cx, pid, Reason::NotFound, "participant not found", id, None);
             return;
         };
-        let Some(blob) = owner.blobs.0.get(&key.encode_to_vec()).cloned() else {
+        let Some(blob) = owner.blobs.by_key.get(&key.encode_to_vec()).cloned() else {
             self.respond_id(cx, pid, Reason::NotFound, "data blob not found", id, None);
             return;
         };

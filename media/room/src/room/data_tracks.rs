@@ -1,8 +1,9 @@
 //! Data tracks: named streams of small packets over the `_data_track` channel.
 
-use super::Room;
 use super::data_flow::Cost;
-use super::roster::Audience;
+use super::updates::Audience;
+use super::{Participant, Room};
+use crate::accounts::price;
 use crate::context::Cx;
 use crate::enums;
 use crate::ids::{Pid, Sid, sid};
@@ -17,13 +18,15 @@ use livekit_protocol::{
 };
 use prost::Message as _;
 use rand::Rng as _;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 const MAX_NAME: usize = 256;
 const MAX_ENCODING: usize = 32;
 const MAX_TRACKS: usize = 256;
 const MAX_REQUEST: usize = 4096;
 const MAX_WISHES: usize = 1024;
+/// Data tracks one participant may receive: far fewer than there are handles.
+const MAX_HANDLES: usize = 4096;
 
 /// Data tracks of one participant, in both directions.
 #[derive(Debug, Default)]
@@ -46,6 +49,23 @@ impl DataTracks {
         self.handles.clear();
     }
 
+    /// Bytes of the descriptions of what it publishes.
+    pub(super) fn size(&self) -> usize {
+        self.published.values().map(|(_, info)| info.encoded_len()).sum()
+    }
+
+    /// What it publishes.
+    pub(super) fn sids(&self) -> Vec<Sid> {
+        self.published.values().map(|(sid, _)| sid.clone()).collect()
+    }
+
+    /// Tracks that are no longer there for it.
+    pub(super) fn forget_wishes(&mut self, tracks: &[Sid]) {
+        for track in tracks {
+            self.wishes.remove(track);
+        }
+    }
+
     pub(crate) fn has_sid(&self, sid: &str) -> bool {
         self.published.values().any(|(s, _)| **s == *sid)
     }
@@ -61,6 +81,10 @@ impl Room {
         enums::settle_data_track(&mut request);
         let disabled = (!cx.config.data_tracks).then_some((Reason::NotAllowed, "data tracks are disabled"));
         let refused = disabled.or_else(|| self.get(pid).and_then(|p| refuse(p, &request)));
+        let refused = refused.or_else(|| {
+            let space = self.has_space(&cx.config.limits, pid, request.encoded_len());
+            (!space).then_some((Reason::LimitExceeded, "the room has no space for more descriptions"))
+        });
         if let Some((reason, text)) = refused {
             self.respond(cx, pid, reason, text, Request::PublishDataTrack(request));
             return;
@@ -123,6 +147,7 @@ impl Room {
     ) {
         let Some(p) = self.get_mut(pid) else { return };
         for u in update.updates {
+            cx.spend(price::RECONCILE);
             let track = super::key(&u.track_sid);
             if !u.subscribe {
                 p.data_tracks.wishes.remove(&track);
@@ -130,27 +155,36 @@ impl Room {
                 p.data_tracks.wishes.insert(track);
             }
         }
-        self.reconcile_data_tracks(cx);
+        let all = self.all_data_tracks();
+        self.reconcile_data_tracks_of(cx, pid, &all);
+    }
+
+    /// Every data track of the room with its publisher.
+    fn all_data_tracks(&self) -> BTreeMap<Sid, Pid> {
+        let tracks = |p: &Participant| {
+            let pid = p.pid;
+            p.data_tracks.published.values().map(move |(sid, _)| (sid.clone(), pid)).collect::<Vec<_>>()
+        };
+        self.participants.values().flat_map(tracks).collect()
     }
 
     /// Brings every subscriber's handles in line with tracks, wishes and permissions.
     pub(crate) fn reconcile_data_tracks(&mut self, cx: &mut Cx<'_>) {
-        let all = self
-            .participants
-            .values()
-            .flat_map(|p| p.data_tracks.published.values().map(|(s, _)| (p.pid, s.clone())));
-        let all: Vec<(Pid, Sid)> = all.collect();
+        let all = self.all_data_tracks();
         if all.is_empty() && self.participants.values().all(|p| p.data_tracks.handles.is_empty()) {
             return;
         }
         for pid in self.pids() {
-            let wanted: BTreeMap<Sid, Pid> = all
-                .iter()
-                .filter(|(owner, track)| self.wants_data_track(pid, *owner, track))
-                .map(|(owner, track)| (track.clone(), *owner))
-                .collect();
-            self.set_handles(cx, pid, &wanted);
+            self.reconcile_data_tracks_of(cx, pid, &all);
         }
+    }
+
+    fn reconcile_data_tracks_of(&mut self, cx: &mut Cx<'_>, pid: Pid, all: &BTreeMap<Sid, Pid>) {
+        cx.spend(price::DATA_TRACK.saturating_mul(all.len() as u64 + 1));
+        let wanted = all.iter().filter(|(track, owner)| self.wants_data_track(pid, **owner, track));
+        let wanted: BTreeMap<Sid, Pid> =
+            wanted.take(MAX_HANDLES).map(|(track, owner)| (track.clone(), *owner)).collect();
+        self.set_handles(cx, pid, &wanted);
     }
 
     fn wants_data_track(&self, pid: Pid, owner: Pid, track: &str) -> bool {
@@ -169,23 +203,29 @@ impl Room {
         if tracks.next_handle == 0 {
             tracks.next_handle = cx.rng.random_range(1..=256);
         }
+        let mut used: HashSet<u16> = tracks.handles.values().copied().collect();
         for track in wanted.keys() {
             if !tracks.handles.contains_key(track) {
-                while tracks.handles.values().any(|h| *h == tracks.next_handle) {
+                while !used.insert(tracks.next_handle) {
                     tracks.next_handle = tracks.next_handle.checked_add(1).unwrap_or(1);
                 }
                 tracks.handles.insert(track.clone(), tracks.next_handle);
                 tracks.next_handle = tracks.next_handle.checked_add(1).unwrap_or(1);
             }
         }
-        self.send_data_handles(cx, pid);
+        self.send_handles(cx, pid, wanted);
     }
 
     /// The full map, as after every change.
     pub(crate) fn send_data_handles(&self, cx: &mut Cx<'_>, pid: Pid) {
+        self.send_handles(cx, pid, &self.all_data_tracks());
+    }
+
+    fn send_handles(&self, cx: &mut Cx<'_>, pid: Pid, owners: &BTreeMap<Sid, Pid>) {
         let Some(p) = self.get(pid) else { return };
+        cx.spend(price::DATA_TRACK.saturating_mul(p.data_tracks.handles.len() as u64));
         let entry = |(track, handle): (&Sid, &u16)| {
-            let owner = self.participants.values().find(|o| o.data_tracks.has_sid(track))?;
+            let owner = self.get(*owners.get(track)?)?;
             let published = PublishedDataTrack {
                 publisher_identity: owner.identity().to_owned(),
                 publisher_sid: owner.sid.to_string(),
@@ -231,7 +271,7 @@ impl Room {
     }
 }
 
-fn refuse(p: &super::Participant, request: &PublishDataTrackRequest) -> Option<(Reason, &'static str)> {
+fn refuse(p: &Participant, request: &PublishDataTrackRequest) -> Option<(Reason, &'static str)> {
     let published = &p.data_tracks.published;
     if !p.permission.can_publish_data {
         return Some((Reason::NotAllowed, "does not have permission to publish data"));

@@ -26,6 +26,7 @@ impl Room {
             *cx.demand_moved = true;
             return;
         }
+        cx.spend(t.subscribers.len() as u64 * 2);
         let demand = self.demand(track, t);
         let id = t.primary.config.id;
         let timer = Timer::Dynacast(id.0);

@@ -2,8 +2,9 @@
 //! hub keeps it in line with the original. Its tracks name the original's streams, which a shard forwards to any transport
 //! it has, or what arrives of them over a relay from another shard.
 
-use super::roster::Audience;
 use super::track::{Demand, Feed, Published};
+use super::updates::Audience;
+use super::visibility::Sight;
 use super::{Client, Farewell, Participant, Publisher, Room};
 use crate::context::Cx;
 use crate::ids::{Pid, RoomKey, Sid, sid};
@@ -14,6 +15,7 @@ use bedrud_sdp::{Answerer, AnswererConfig};
 use livekit_protocol::participant_info::{KindDetail, State};
 use livekit_protocol::{DisconnectReason, TrackSubscribed, signal_response};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 impl Published {
     /// The same stream in another room. Of what a relay does not carry nothing can be subscribed to.
@@ -90,7 +92,15 @@ impl Room {
             self.drop_track(cx, pid, track);
         }
         let Some(p) = self.get_mut(pid) else { return };
-        let other_rules = p.audience != source.audience;
+        let same_rules = match (&p.audience, &source.audience) {
+            (Some(own), Some(original)) => Arc::ptr_eq(own, original),
+            (own, original) => own.is_none() && original.is_none(),
+        };
+        let sight = Sight::of(p, source.hidden());
+        if sight == Sight::Vanishes {
+            self.vanish(cx, pid);
+        }
+        let Some(p) = self.get_mut(pid) else { return };
         let mut changed = !ended.is_empty() | copy_profile(p, source);
         let mut started = Vec::new();
         let mut recoded = Vec::new();
@@ -120,6 +130,9 @@ impl Room {
             self.announce(cx, pid, Audience::Others, true);
             self.mark_counters(cx);
         }
+        if sight == Sight::Appears {
+            self.appear(cx, pid);
+        }
         for track in &recoded {
             self.refresh_codecs(cx, pid, track);
             self.route_all(cx, track);
@@ -133,7 +146,7 @@ impl Room {
             }
             self.offer_track(cx, pid, track);
         }
-        if other_rules {
+        if !same_rules {
             self.refresh_audience(cx, pid);
         }
         self.mark_viewers(cx);

@@ -26,8 +26,11 @@ mod rpc;
 mod service;
 mod settings;
 mod speakers;
+mod state;
 mod subscriptions;
 mod track;
+mod updates;
+mod visibility;
 mod wire;
 
 pub use data_flow::DataCounters;
@@ -37,10 +40,13 @@ pub(crate) use publications::Match;
 pub(crate) use quality::RoomStats;
 pub use rpc::rpc_timeout;
 
-pub(crate) use roster::{Audience, leave_for, send_leave, update};
+pub(crate) use roster::{leave_for, send_leave};
 pub(crate) use subscriptions::Place;
+pub(crate) use updates::{Audience, update};
+
 pub(crate) use track::{Pending, Published, Unmatched, key, kind_of, timed_version, up_layers};
 
+use crate::accounts::Bucket;
 use crate::context::Cx;
 use crate::ids::{Pid, RoomKey, Sid};
 use crate::timers::{Timer, TimerKey};
@@ -80,6 +86,12 @@ pub(crate) struct Room {
     visited: bool,
     /// Updates waiting for the batch: participants still here.
     stale: BTreeSet<Pid>,
+    /// Who was the last of the batch before.
+    flushed: Option<Pid>,
+    /// Bytes of updates that each of those here had to receive.
+    updates: Bucket,
+    /// Bytes of description beyond what each participant may have anyway.
+    excess: usize,
     /// Updates waiting for the batch: participants that left.
     gone: Vec<ParticipantInfo>,
     /// Recent departures, for clients that resume.
@@ -150,7 +162,8 @@ impl Room {
             (Timer::Lookup, Some(pid)) => self.give_up_lookups(cx, pid),
             (Timer::Bind, Some(pid)) => self.give_up_bindings(cx, pid),
             (Timer::Data, Some(pid)) => self.on_flow_timer(cx, pid),
-            (Timer::Settings, Some(pid)) => self.apply_settings(cx, pid),
+            (Timer::Settings, Some(pid)) => self.on_settings_timer(cx, pid),
+            (Timer::Backlog, Some(pid)) => self.take_backlog(cx, pid),
             (Timer::Speaking, Some(pid)) => self.end_simulated_speech(cx, pid),
             (Timer::Dynacast(track), Some(pid)) => self.on_dynacast_timer(cx, pid, track),
             (_, None) => {}

@@ -1,7 +1,7 @@
 //! A participant goes from one room to another and keeps its connections (MoveParticipant).
 
-use super::roster::Audience;
-use super::{Participant, Room};
+use super::updates::Audience;
+use super::{Participant, Room, update};
 use crate::context::Cx;
 use crate::ids::{Pid, Sid, sid};
 use crate::io::{Output, RoomEvent};
@@ -100,8 +100,8 @@ impl Room {
     }
 
     fn send_moved(&self, cx: &mut Cx<'_>, pid: Pid) {
-        let other_participants = self.others(cx, pid);
         let Some((p, conn)) = self.get(pid).and_then(|p| Some((p, p.conn?))) else { return };
+        let (other_participants, more) = self.introduce(cx, pid, self.info.metadata.len() + p.profile_size());
         let response = RoomMovedResponse {
             room: Some(self.info()),
             token: String::new(),
@@ -110,6 +110,9 @@ impl Room {
         };
         let claims = Box::new(p.reconnect_claims());
         cx.out.push_back(Output::Moved { conn, response: Box::new(response), claims });
+        for batch in more {
+            p.send(cx, update(batch));
+        }
     }
 
     fn tell_arrival(&mut self, cx: &mut Cx<'_>, pid: Pid) {

@@ -1,5 +1,6 @@
 //! One participant: who it is, what it may do, its connections, tracks and subscriptions.
 
+use super::audience::Rules;
 use super::blobs::Blobs;
 use super::data::DataState;
 use super::data_tracks::DataTracks;
@@ -7,6 +8,7 @@ use super::link::{Link, Publisher, Subscriber};
 use super::metrics::ClientClock;
 use super::subscriptions::Subscription;
 use super::track::{Pending, Published, Unmatched, key};
+use crate::accounts::{AccountKey, account_key};
 use crate::context::{Cx, PROTOCOL_VERSION};
 use crate::device::Device;
 use crate::grants::Claims;
@@ -14,17 +16,18 @@ use crate::ids::{Pid, RoomKey, Sid};
 use crate::io::ConnId;
 use crate::join_params::JoinParams;
 use crate::member::Member;
-use crate::session::{Budget, OneShot};
+use crate::session::{Backlog, OneShot};
 use bedrud_rtp::{Codec, Mid};
 use bedrud_sdp::{ClientQuirks, CodecTable};
 use bedrud_sfu::DataChannel;
 use livekit_protocol::{
     AddTrackRequest, ClientInfo, DisconnectReason, ParticipantInfo, ParticipantPermission,
-    SessionDescription, SubscriptionPermission, TrackSource, UpdateTrackSettings, client_info,
-    client_info::Sdk, participant_info, signal_response,
+    SessionDescription, TrackSource, UpdateTrackSettings, client_info, client_info::Sdk, participant_info,
+    signal_response,
 };
 use rand::Rng as _;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Tokens remembered per session.
@@ -173,14 +176,20 @@ pub(crate) struct Participant {
     pub(crate) declined: BTreeSet<Sid>,
     /// `track_setting` by track sid, also of tracks that do not exist yet.
     pub(crate) settings: HashMap<Sid, UpdateTrackSettings>,
+    /// Of these, the ones that changed and are not applied yet.
+    pub(super) changed_settings: BTreeSet<Sid>,
     ssrcs: BTreeSet<u32>,
     /// Who may subscribe; `None` is everyone.
-    pub(crate) audience: Option<SubscriptionPermission>,
+    pub(super) audience: Option<Arc<Rules>>,
     pub(crate) data: DataState,
     pub(super) blobs: Blobs,
     pub(super) clock: ClientClock,
-    /// Signalling messages it may still send.
-    pub(crate) budget: Budget,
+    /// What it has used up.
+    pub(crate) account: AccountKey,
+    /// Messages that wait for its budget.
+    pub(crate) backlog: Backlog,
+    /// Bytes of its description that were counted last.
+    pub(super) size: usize,
     pub(crate) data_tracks: DataTracks,
     /// Speaker entry others saw last: level in eighths, 0 when silent.
     pub(crate) speaking: u8,
@@ -213,6 +222,7 @@ impl Participant {
         tcp_only: bool,
     ) -> Self {
         let permission = params.claims.permission();
+        let account = account_key(&params.claims);
         let subscriber_primary = !params.single_pc && permission.can_subscribe && client.protocol > 2;
         Self {
             pid: cx.ids.participant(),
@@ -247,12 +257,15 @@ impl Participant {
             subscriptions: BTreeMap::new(),
             declined: BTreeSet::new(),
             settings: HashMap::new(),
+            changed_settings: BTreeSet::new(),
             ssrcs: BTreeSet::new(),
             audience: None,
             data: DataState::default(),
             blobs: Blobs::default(),
             clock: ClientClock::default(),
-            budget: Budget::new(cx.now.mono),
+            account,
+            backlog: Backlog::default(),
+            size: 0,
             data_tracks: DataTracks::default(),
             speaking: 0,
             simulated_speech: false,

@@ -3,6 +3,7 @@
 use super::binding::BIND;
 use super::subscriptions::Down;
 use super::{Farewell, Link, Room, Subscriber};
+use crate::accounts::price;
 use crate::context::Cx;
 use crate::ids::Pid;
 use crate::timers::Timer;
@@ -20,6 +21,7 @@ impl Room {
             self.mark_viewers(cx);
             return;
         }
+        cx.spend(price::NEGOTIATION);
         let Some(codecs) = self.codecs_of(cx, owner, track) else { return };
         let Some(publisher) = self.get(owner) else { return };
         let Some(t) = publisher.tracks.get(track) else { return };
@@ -95,6 +97,7 @@ impl Room {
         let shard = self.shard;
         let Some(p) = self.get_mut(pid) else { return };
         let Some(down) = p.subscriptions.get_mut(track).and_then(|s| s.down.take()) else { return };
+        cx.spend(price::NEGOTIATION);
         if let Some(bound) = down.bound {
             cx.routes.downs.remove(&bound.id);
             cx.command(shard, Command::RemoveDownTrack { id: bound.id });

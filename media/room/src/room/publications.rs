@@ -1,7 +1,7 @@
 //! Tracks come and go.
 
-use super::roster::Audience;
 use super::track::{Dynacast, Feed, describe_media, key, payload_types, timed_version, up_layers};
+use super::updates::Audience;
 use super::{Farewell, Participant, Pending, Room, Unmatched};
 use crate::context::Cx;
 use crate::ids::{Pid, Sid};

@@ -1,5 +1,6 @@
-//! Who is here, and telling the others.
+//! Who is here.
 
+use super::updates::{BATCH_FROM, BATCH_INTERVAL, brief, departure, update};
 use super::{Farewell, Participant, Room};
 use crate::context::Cx;
 use crate::ids::Pid;
@@ -7,28 +8,12 @@ use crate::io::{ConnId, RoomEvent};
 use crate::timers::Timer;
 use livekit_protocol::leave_request::Action;
 use livekit_protocol::{
-    DisconnectReason, LeaveRequest, ParticipantInfo, ParticipantUpdate, participant_info::State,
-    signal_response,
+    DisconnectReason, LeaveRequest, ParticipantInfo, participant_info::State, signal_response,
 };
-use prost::Message as _;
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// Updates about participants that publish nothing are collected for this long.
-const BATCH_INTERVAL: Duration = Duration::from_secs(3);
-/// In rooms up to this size every update goes out at once: there is nothing to save.
-const BATCH_FROM: usize = 16;
 /// Departures remembered for clients that resume.
 const DEPARTED: usize = 256;
-
-/// Whom an update concerns besides everyone else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Audience {
-    /// Everyone but the participant itself.
-    Others,
-    /// The participant too.
-    Everyone,
-}
 
 impl Room {
     /// Takes a participant in. The caller has removed an older one of the same identity.
@@ -40,38 +25,10 @@ impl Room {
         }
         *cx.participants += 1;
         self.participants.insert(pid, participant);
+        self.recount(pid);
         self.watch_idleness(cx);
         self.counters_changed(cx, Some(pid));
         pid
-    }
-
-    /// Infos of everyone this participant may see, except itself.
-    pub(crate) fn others(&self, cx: &Cx<'_>, pid: Pid) -> Vec<ParticipantInfo> {
-        let visible = self.participants.values().filter(|p| p.pid != pid && !p.hidden());
-        visible.map(|p| p.info(&cx.config.region)).collect()
-    }
-
-    /// A participant changed: tell the others, at once when it matters.
-    pub(crate) fn announce(&mut self, cx: &mut Cx<'_>, pid: Pid, audience: Audience, urgent: bool) {
-        let small = self.participants.len() <= BATCH_FROM;
-        let Some(p) = self.participants.get(&pid) else { return };
-        if !urgent && !p.is_publisher && !small && audience == Audience::Others {
-            self.stale.insert(pid);
-            cx.arm_timer(self.key, None, Timer::Updates, BATCH_INTERVAL);
-            return;
-        }
-        self.stale.remove(&pid);
-        let info = p.info(&cx.config.region);
-        if audience == Audience::Everyone {
-            p.send(cx, update(vec![info.clone()]));
-        }
-        if !p.hidden() {
-            self.tell_others(cx, pid, &info);
-        }
-    }
-
-    fn tell_others(&self, cx: &mut Cx<'_>, pid: Pid, info: &ParticipantInfo) {
-        cx.broadcast(self.conns(|o| o.pid != pid), update(vec![info.clone()]));
     }
 
     /// Sockets of the participants chosen.
@@ -79,38 +36,10 @@ impl Room {
         self.participants.values().filter(|p| which(p)).filter_map(|p| p.conn).collect()
     }
 
-    /// Sends the batch: the same to everyone, so that its cost does not grow with the square of the room. Whom it
-    /// concerns learns its own state from it.
-    pub(crate) fn flush_updates(&mut self, cx: &mut Cx<'_>) {
-        let (back, mut infos): (Vec<_>, Vec<_>) = std::mem::take(&mut self.gone)
-            .into_iter()
-            .partition(|gone| self.identities.contains_key(&gone.identity));
-        // To clients from protocol 12 on a departure would be that of the session which came back meanwhile.
-        if !back.is_empty() {
-            cx.broadcast(self.conns(|p| p.client.protocol < 12), update(back));
-        }
-        let stale = std::mem::take(&mut self.stale);
-        let here = stale.iter().filter_map(|pid| self.participants.get(pid)).filter(|p| !p.hidden());
-        infos.extend(here.map(|p| p.info(&cx.config.region)));
-        let conns = self.conns(|_| true);
-        for batch in split(infos, cx.config.update_batch_bytes) {
-            cx.broadcast(conns.clone(), update(batch));
-        }
-    }
-
     /// Departures a resuming client may have missed.
     pub(crate) fn departures_since(&self, since: Instant) -> Vec<ParticipantInfo> {
-        let missed = self
-            .departed
-            .iter()
-            .filter(|(at, info)| *at >= since && !self.identities.contains_key(&info.identity));
+        let missed = self.departed.iter().filter(|(at, info)| *at >= since && !self.is_shown(&info.identity));
         missed.map(|(_, info)| info.clone()).collect()
-    }
-
-    /// Everyone, for a resuming client.
-    pub(crate) fn snapshot(&self, cx: &Cx<'_>, pid: Pid) -> Vec<Vec<ParticipantInfo>> {
-        let own = self.get(pid).map(|p| p.info(&cx.config.region));
-        split(own.into_iter().chain(self.others(cx, pid)).collect(), cx.config.update_batch_bytes)
     }
 
     /// Takes a participant out, with everything it had.
@@ -146,6 +75,7 @@ impl Room {
             self.identities.remove(p.identity());
         }
         self.stale.remove(&p.pid);
+        self.uncount(p);
         *cx.participants = cx.participants.saturating_sub(1);
         let was_active = p.state == State::Active;
         let was_publisher = p.is_publisher;
@@ -158,7 +88,7 @@ impl Room {
         };
         tracing::info!(room = %self.info.name, room_sid = %self.info.sid, participant = %p.sid, reason = reason.as_str_name(), "participant left");
         if !p.hidden() && !self.finished {
-            self.announce_departure(cx, &info, reason, was_publisher);
+            self.announce_departure(cx, &departure(p, &info), reason, was_publisher);
         }
         let (id, room) = (self.id.clone(), self.info());
         cx.event(if was_active {
@@ -182,17 +112,20 @@ impl Room {
             cx.broadcast(self.conns(|p| p.client.protocol < 12), update(vec![info.clone()]));
             return;
         }
-        // Who it was and why it left is all that a resuming client needs.
-        let brief = ParticipantInfo { metadata: String::new(), attributes: HashMap::new(), ..info.clone() };
-        self.departed.push_back((cx.now.mono, brief));
-        if self.departed.len() > DEPARTED {
-            self.departed.pop_front();
-        }
+        self.remember_departure(cx, info);
         if was_publisher || self.participants.len() < BATCH_FROM {
             cx.broadcast(self.conns(|_| true), update(vec![info.clone()]));
         } else {
             self.gone.push(info.clone());
             cx.arm_timer(self.key, None, Timer::Updates, BATCH_INTERVAL);
+        }
+    }
+
+    /// For clients that resume: who it was and why it left is all that they need.
+    pub(super) fn remember_departure(&mut self, cx: &Cx<'_>, info: &ParticipantInfo) {
+        self.departed.push_back((cx.now.mono, brief(info)));
+        if self.departed.len() > DEPARTED {
+            self.departed.pop_front();
         }
     }
 
@@ -239,28 +172,4 @@ pub(crate) fn leave_for(protocol: i32, reason: DisconnectReason, action: Action)
         leave.can_reconnect = action == Action::Reconnect;
     }
     Some(leave)
-}
-
-pub(crate) fn update(participants: Vec<ParticipantInfo>) -> signal_response::Message {
-    signal_response::Message::Update(ParticipantUpdate { participants })
-}
-
-/// Groups of infos of at most about `target` bytes; 0 means one group.
-fn split(infos: Vec<ParticipantInfo>, target: usize) -> Vec<Vec<ParticipantInfo>> {
-    let mut batches = Vec::new();
-    let mut batch = Vec::new();
-    let mut bytes = 0;
-    for info in infos {
-        let size = info.encoded_len();
-        if target != 0 && bytes + size > target && !batch.is_empty() {
-            batches.push(std::mem::take(&mut batch));
-            bytes = 0;
-        }
-        bytes += size;
-        batch.push(info);
-    }
-    if !batch.is_empty() {
-        batches.push(batch);
-    }
-    batches
 }

@@ -1,12 +1,14 @@
 //! RoomService of the server API, for one room.
 
-use super::roster::Audience;
+use super::updates::Audience;
+use super::visibility::Sight;
 use super::{Farewell, Room};
 use crate::context::Cx;
 use crate::enums::known;
 use crate::ids::Pid;
 use crate::io::{RoomEvent, ServiceError, ServiceErrorCode, ServiceRequest, ServiceResponse, complaint};
 use crate::revoked::Revocation;
+use crate::session::By;
 use livekit_protocol::leave_request::Action;
 use livekit_protocol::{
     DisconnectReason, MuteRoomTrackRequest, MuteTrackRequest, ParticipantPermission, TrackSource,
@@ -137,7 +139,7 @@ impl Room {
             member.adopt(&r.metadata);
         }
         // With those it has, the new ones may be too much.
-        if self.change_profile(cx, pid, &r.name, &r.metadata, r.attributes).is_err() {
+        if self.change_profile(cx, pid, &r.name, &r.metadata, r.attributes, By::Server).is_err() {
             return Err(ServiceError::too_large(complaint::ATTRIBUTES, cx.config.limits.attributes));
         }
         let told = r.permission.is_some_and(|permission| self.set_permission(cx, pid, permission));
@@ -171,6 +173,11 @@ impl Room {
         if p.permission == permission {
             return false;
         }
+        let sight = Sight::of(p, permission.hidden);
+        if sight == Sight::Vanishes {
+            self.vanish(cx, pid);
+        }
+        let Some(p) = self.get_mut(pid) else { return false };
         let lost_data = p.permission.can_publish_data && !permission.can_publish_data;
         if let Some(grant) = &mut p.claims.video {
             grant.set_permission(&permission);
@@ -185,6 +192,9 @@ impl Room {
         if lost_data {
             self.drop_all_data_tracks(cx, pid);
             self.announce(cx, pid, Audience::Others, true);
+        }
+        if sight == Sight::Appears {
+            self.appear(cx, pid);
         }
         if self.get(pid).is_some_and(|p| p.auto_subscribe && p.permission.can_subscribe) {
             self.subscribe_to_all(cx, pid);

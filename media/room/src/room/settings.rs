@@ -2,6 +2,7 @@
 
 use super::track::Published;
 use super::{Room, key};
+use crate::accounts::price;
 use crate::context::Cx;
 use crate::ids::{Pid, Sid};
 use crate::timers::Timer;
@@ -20,25 +21,45 @@ impl Room {
         let Some(p) = self.get_mut(pid) else { return };
         let mut urgent = false;
         for sid in std::mem::take(&mut settings.track_sids) {
+            cx.spend(price::RECONCILE);
             let sid = key(&sid);
             if sid.len() > 64 || p.settings.len() >= MAX_SETTINGS && !p.settings.contains_key(&sid) {
                 continue;
             }
+            p.changed_settings.insert(sid.clone());
             let was_disabled = p.settings.insert(sid, settings.clone()).is_some_and(|s| s.disabled);
             urgent |= was_disabled && !settings.disabled;
         }
         if urgent {
             cx.cancel_timer(room, Some(pid), Timer::Settings);
-            self.apply_settings(cx, pid);
+            self.apply_changed_settings(cx, pid);
         } else {
             cx.arm_timer(room, Some(pid), Timer::Settings, DEBOUNCE);
         }
+    }
+
+    /// Applies what changed since the last time.
+    pub(crate) fn apply_changed_settings(&mut self, cx: &mut Cx<'_>, pid: Pid) {
+        let Some(p) = self.get_mut(pid) else { return };
+        for track in std::mem::take(&mut p.changed_settings) {
+            cx.spend(price::RECONCILE);
+            self.apply_setting(cx, pid, &track);
+        }
+    }
+
+    /// What was collected is applied, at the cost of who asked for it.
+    pub(super) fn on_settings_timer(&mut self, cx: &mut Cx<'_>, pid: Pid) {
+        let Some(account) = self.get(pid).map(|p| p.account.clone()) else { return };
+        let before = cx.work();
+        self.apply_changed_settings(cx, pid);
+        cx.charge(&account, before);
     }
 
     /// Brings all subscriptions of a participant in line with its settings.
     pub(crate) fn apply_settings(&mut self, cx: &mut Cx<'_>, pid: Pid) {
         let Some(p) = self.get(pid) else { return };
         for track in p.subscriptions.keys().cloned().collect::<Vec<_>>() {
+            cx.spend(price::RECONCILE);
             self.apply_setting(cx, pid, &track);
         }
     }

@@ -141,6 +141,11 @@ impl Published {
         &self.info.sid
     }
 
+    /// Whether a client means this track by an id, as it announced it or as its SDP names it.
+    pub(crate) fn has_cid(&self, id: &str) -> bool {
+        self.cid == id || self.info.codecs.iter().any(|c| c.cid == id || c.sdp_cid == id)
+    }
+
     /// Every codec in which it arrives.
     pub(crate) fn feeds(&self) -> impl Iterator<Item = &Feed> {
         std::iter::once(&self.primary).chain(&self.backups)

@@ -1,80 +1,181 @@
-//! How much a client may say.
+//! How much a client may say, and what waits when it has said too much.
 
-use livekit_protocol::SessionDescription;
+use crate::accounts::price;
+use crate::context::Cx;
+use crate::ids::Pid;
+use crate::room::Room;
+use crate::timers::Timer;
+use livekit_protocol::request_response::Reason;
 use livekit_protocol::signal_request::Message;
-use std::time::{Duration, Instant};
+use livekit_protocol::{SessionDescription, SignalRequest, UpdateSubscription};
+use prost::Message as _;
+use std::collections::VecDeque;
 
-/// A bucket of messages that fills again with time.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Budget {
-    spent: u32,
-    /// Up to when the bucket has been refilled.
-    at: Instant,
+/// Messages that may wait for one client that has used up its share of the control plane.
+const MAX_WAITING: usize = 64;
+/// Their bytes. One may be larger.
+const MAX_WAITING_BYTES: usize = 2 << 20;
+
+/// Messages of a client that is over its budget: they are handled when it has recovered, in their order.
+#[derive(Debug, Default)]
+pub(crate) struct Backlog {
+    waiting: VecDeque<(Message, usize)>,
+    bytes: usize,
 }
 
-impl Budget {
-    pub(crate) const fn new(now: Instant) -> Self {
-        Self { spent: 0, at: now }
+impl Backlog {
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
 
-    /// Takes a message that counts as `cost`; false when `burst` are spent. `per_second` come back each second.
-    pub(crate) fn take(&mut self, now: Instant, cost: u32, burst: u32, per_second: u32) -> bool {
-        if burst == 0 {
-            return true;
-        }
-        if self.spent == 0 {
-            self.at = now;
-        }
-        let elapsed = now.saturating_duration_since(self.at);
-        let back = elapsed.as_millis().saturating_mul(u128::from(per_second)) / 1000;
-        if back >= u128::from(self.spent) {
-            *self = Self::new(now);
-        } else if let Ok(back) = u32::try_from(back)
-            && back > 0
-        {
-            self.spent = self.spent.saturating_sub(back);
-            let used = u64::from(back).saturating_mul(1000) / u64::from(per_second.max(1));
-            self.at = self.at.checked_add(Duration::from_millis(used)).unwrap_or(now);
-        }
-        if self.spent >= burst {
+    /// False when there is no room for it.
+    fn push(&mut self, message: Message, size: usize) -> bool {
+        if self.waiting.len() >= MAX_WAITING || self.bytes > MAX_WAITING_BYTES {
             return false;
         }
-        self.spent = self.spent.saturating_add(cost);
+        self.bytes = self.bytes.saturating_add(size);
+        self.waiting.push_back((message, size));
         true
+    }
+
+    fn pop(&mut self) -> Option<(Message, usize)> {
+        let (message, size) = self.waiting.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(size);
+        Some((message, size))
+    }
+}
+
+impl Room {
+    /// A message from a participant's socket. Each counts as one, and what it made the server do is charged afterwards.
+    /// Who has used up its share waits; who goes on nevertheless loses its socket.
+    pub(crate) fn on_signal(&mut self, cx: &mut Cx<'_>, pid: Pid, message: Message) {
+        let (room, now, limits) = (self.key, cx.now.mono, &cx.config.limits);
+        let (messages, work) = (limits.message_rate(), limits.work_rate());
+        let Some(p) = self.get_mut(pid) else { return };
+        p.heard_at = now;
+        let (open, mut left) = cx.ledger.change(&p.account, now, limits, |account| {
+            (account.messages.take(now, cost(&message), messages), account.work)
+        });
+        if !open {
+            self.cut_off(cx, pid, "too many signalling messages");
+            return;
+        }
+        let message = SignalRequest { message: Some(message) };
+        let size = message.encoded_len();
+        let Some(message) = message.message else { return };
+        let waits = !p.backlog.is_empty() || left.is_spent(now, work);
+        // What keeps or ends a session costs nothing.
+        let light = matches!(message, Message::Ping(_) | Message::PingReq(_) | Message::Leave(_));
+        if !waits || light {
+            self.take_signal(cx, pid, message, size);
+        } else if p.backlog.push(message, size) {
+            cx.arm_timer(room, Some(pid), Timer::Backlog, left.wait(work));
+        } else {
+            self.cut_off(cx, pid, "these signalling messages take too much of the server's time");
+        }
+    }
+
+    fn take_signal(&mut self, cx: &mut Cx<'_>, pid: Pid, message: Message, size: usize) {
+        let Some(account) = self.get(pid).map(|p| p.account.clone()) else { return };
+        let before = cx.work();
+        let entries = price::ENTRY.saturating_mul(entries(&message) as u64);
+        cx.spend(price::MESSAGE + entries + price::read(size) + price::description(description(&message)));
+        self.handle_signal(cx, pid, message);
+        cx.charge(&account, before);
+    }
+
+    /// Handles what waits, as far as the budget goes.
+    pub(crate) fn take_backlog(&mut self, cx: &mut Cx<'_>, pid: Pid) {
+        let (room, now, rate) = (self.key, cx.now.mono, cx.config.limits.work_rate());
+        loop {
+            let Some(p) = self.get_mut(pid) else { return };
+            let mut left = cx.ledger.get(&p.account, now).work;
+            if left.is_spent(now, rate) {
+                if !p.backlog.is_empty() {
+                    cx.set_timer(room, Some(pid), Timer::Backlog, left.wait(rate));
+                }
+                return;
+            }
+            let Some((message, size)) = p.backlog.pop() else { return };
+            self.take_signal(cx, pid, message, size);
+        }
+    }
+
+    /// The socket is gone, and what it left waiting with it.
+    pub(crate) fn drop_backlog(&mut self, cx: &mut Cx<'_>, pid: Pid) {
+        cx.cancel_timer(self.key, Some(pid), Timer::Backlog);
+        if let Some(p) = self.get_mut(pid) {
+            p.backlog = Backlog::default();
+        }
+    }
+
+    /// A client that does not stop talking loses its socket. It may come back; its budget stays what it is.
+    fn cut_off(&mut self, cx: &mut Cx<'_>, pid: Pid, why: &str) {
+        self.respond_id(cx, pid, Reason::LimitExceeded, why, 0, None);
+        let Some(p) = self.get_mut(pid) else { return };
+        tracing::info!(participant = %p.sid, why, "a signalling client is cut off");
+        if let Some(conn) = p.conn {
+            cx.close_signal(conn, false);
+        }
+        self.on_signal_closed(cx, pid);
     }
 }
 
 /// Bytes of a session description that cost as much as a message. Reading one takes time in proportion to its size.
 const BYTES_PER_MESSAGE: usize = 32 * 1024;
 
-/// How many messages a message counts as.
-pub(crate) fn cost(message: &Message) -> u32 {
+/// Bytes of the session descriptions in a message.
+fn description(message: &Message) -> usize {
     let size = |d: &Option<SessionDescription>| d.as_ref().map_or(0, |d| d.sdp.len());
-    let bytes = match message {
+    match message {
         Message::Offer(d) | Message::Answer(d) => d.sdp.len(),
         Message::SyncState(state) => size(&state.offer).saturating_add(size(&state.answer)),
         _ => 0,
+    }
+}
+
+/// Entries of the lists in a message.
+fn entries(message: &Message) -> usize {
+    let subscription = |u: &UpdateSubscription| {
+        u.participant_tracks.iter().map(|p| 1 + p.track_sids.len()).sum::<usize>() + u.track_sids.len()
     };
-    u32::try_from(bytes / BYTES_PER_MESSAGE).unwrap_or(u32::MAX).saturating_add(1)
+    match message {
+        Message::AddTrack(r) => {
+            r.simulcast_codecs.iter().map(|c| 1 + c.layers.len()).sum::<usize>() + r.layers.len()
+        }
+        Message::Subscription(update) => subscription(update),
+        Message::TrackSetting(settings) => settings.track_sids.len(),
+        Message::UpdateLayers(update) => update.layers.len(),
+        Message::SubscriptionPermission(p) => {
+            p.track_permissions.iter().map(|p| 1 + p.track_sids.len()).sum()
+        }
+        Message::SyncState(state) => {
+            let data = state.data_subscription.as_ref().map_or(0, |d| d.updates.len());
+            state.subscription.as_ref().map_or(0, subscription)
+                + data
+                + state.publish_tracks.len()
+                + state.publish_data_tracks.len()
+                + state.data_channels.len()
+                + state.track_sids_disabled.len()
+        }
+        Message::UpdateMetadata(update) => update.attributes.len(),
+        Message::UpdateAudioTrack(update) => update.features.len(),
+        Message::UpdateDataSubscription(update) => update.updates.len(),
+        _ => 0,
+    }
+}
+
+/// How many messages a message counts as.
+fn cost(message: &Message) -> u64 {
+    (description(message) / BYTES_PER_MESSAGE) as u64 + 1
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_burst_passes_and_time_gives_it_back() {
-        #[allow(clippy::disallowed_methods, reason = "an origin for the virtual clock")]
-        let start = Instant::now();
-        let mut budget = Budget::new(start);
-        let taken = |budget: &mut Budget, now| (0..100).filter(|_| budget.take(now, 1, 10, 4)).count();
-        assert_eq!(taken(&mut budget, start), 10);
-        assert_eq!(taken(&mut budget, start + Duration::from_millis(100)), 0);
-        assert_eq!(taken(&mut budget, start + Duration::from_secs(1)), 4);
-        assert_eq!(taken(&mut budget, start + Duration::from_millis(1250)), 1);
-        assert_eq!(taken(&mut budget, start + Duration::from_secs(3600)), 10, "never more than a burst");
-        assert!((0..1000).all(|_| budget.take(start, 1, 0, 0)), "no limit");
-    }
+    use crate::accounts::Bucket;
+    use crate::config::Limits;
+    use std::time::{Duration, Instant};
 
     #[test]
     fn large_descriptions_count_as_many_messages() {
@@ -88,10 +189,11 @@ mod tests {
         assert_eq!(cost(&Message::Ping(1)), 1);
         #[allow(clippy::disallowed_methods, reason = "an origin for the virtual clock")]
         let start = Instant::now();
-        let mut budget = Budget::new(start);
-        let taken = (0..1000).filter(|_| budget.take(start, offer(512 * 1024), 2000, 200)).count();
+        let rate = Limits::default().message_rate();
+        let mut bucket = Bucket::new(start);
+        let taken = (0..1000).filter(|_| bucket.take(start, offer(512 * 1024), rate)).count();
         assert_eq!(taken, 118, "60 MB at once");
         let second = start + Duration::from_secs(1);
-        assert_eq!((0..1000).filter(|_| budget.take(second, offer(512 * 1024), 2000, 200)).count(), 12);
+        assert_eq!((0..1000).filter(|_| bucket.take(second, offer(512 * 1024), rate)).count(), 12);
     }
 }

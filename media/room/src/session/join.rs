@@ -1,10 +1,11 @@
 //! A participant joins.
 
+use crate::accounts::price;
 use crate::context::{Cx, wire_codecs};
 use crate::ids::{Pid, sid};
 use crate::io::{ConnId, Output};
 use crate::join_params::JoinParams;
-use crate::room::{Audience, Client, Participant, Publisher, Room, leave_for};
+use crate::room::{Audience, Client, Participant, Publisher, Room, leave_for, update};
 use crate::timers::Timer;
 use bedrud_sdp::{Answerer, AnswererConfig};
 use livekit_protocol::leave_request::Action;
@@ -49,8 +50,8 @@ impl Room {
 
     /// `join`: everything the client needs to know first.
     fn greet(&mut self, cx: &mut Cx<'_>, pid: Pid) {
-        let others = self.others(cx, pid);
         let Some(p) = self.get(pid) else { return };
+        let (others, more) = self.introduce(cx, pid, self.info.metadata.len() + p.profile_size());
         let seconds = |d: std::time::Duration| i32::try_from(d.as_secs()).unwrap_or(i32::MAX).max(1);
         let info = cx.server_info();
         let join = JoinResponse {
@@ -71,6 +72,9 @@ impl Room {
             ..JoinResponse::default()
         };
         p.send(cx, signal_response::Message::Join(join));
+        for batch in more {
+            p.send(cx, update(batch));
+        }
         if let Some(p) = self.get_mut(pid) {
             p.state = State::Joined;
             p.touch();
@@ -113,6 +117,7 @@ impl Room {
         let Some(p) = self.get(pid) else { return };
         if let Some(conn) = p.conn {
             let claims = Box::new(p.reconnect_claims());
+            cx.spend(price::TOKEN);
             cx.out.push_back(Output::RefreshToken { conn, claims });
         }
         cx.set_timer(self.key, Some(pid), Timer::Token, cx.config.timeouts.token_refresh);

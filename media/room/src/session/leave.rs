@@ -31,6 +31,7 @@ impl Room {
     /// its connection lives.
     pub(crate) fn on_signal_closed(&mut self, cx: &mut Cx<'_>, pid: Pid) {
         let room = self.key;
+        self.drop_backlog(cx, pid);
         let Some(p) = self.get_mut(pid) else { return };
         p.conn = None;
         if !p.is_active() {

@@ -15,10 +15,12 @@ mod transport;
 mod viewer;
 mod whole;
 
-pub(crate) use budget::Budget;
+pub(crate) use budget::Backlog;
 pub(crate) use join::refusal;
 pub(crate) use one_shot::{OneShot, PreparedOffer};
+pub(crate) use profile::By;
 
+use crate::accounts::price;
 use crate::context::Cx;
 use crate::ids::Pid;
 use crate::room::Room;
@@ -31,16 +33,10 @@ use serde::Deserialize;
 const MAX_TRACKS_PER_REQUEST: usize = 4096;
 
 impl Room {
-    /// A message from a participant's socket.
-    pub(crate) fn on_signal(&mut self, cx: &mut Cx<'_>, pid: Pid, message: Message) {
+    /// A message whose sender may send it.
+    fn handle_signal(&mut self, cx: &mut Cx<'_>, pid: Pid, message: Message) {
         let now = cx.now;
         let Some(p) = self.get_mut(pid) else { return };
-        p.heard_at = now.mono;
-        let limits = &cx.config.limits;
-        if !p.budget.take(now.mono, budget::cost(&message), limits.signal_burst, limits.signals_per_second) {
-            self.cut_off(cx, pid);
-            return;
-        }
         match message {
             Message::Offer(offer) => self.on_offer(cx, pid, &offer),
             Message::Answer(answer) => self.on_answer(cx, pid, &answer),
@@ -79,17 +75,6 @@ impl Room {
         }
     }
 
-    /// A client that does not stop talking loses its socket. It may come back; its budget stays what it is.
-    fn cut_off(&mut self, cx: &mut Cx<'_>, pid: Pid) {
-        self.respond_id(cx, pid, Reason::LimitExceeded, "too many signalling messages", 0, None);
-        let Some(p) = self.get_mut(pid) else { return };
-        tracing::info!(participant = %p.sid, "a client that sends too many signalling messages is cut off");
-        if let Some(conn) = p.conn {
-            cx.close_signal(conn, false);
-        }
-        self.on_signal_closed(cx, pid);
-    }
-
     /// `request_response`, with the request echoed.
     pub(crate) fn respond(&self, cx: &mut Cx<'_>, pid: Pid, reason: Reason, text: &str, request: Request) {
         let request_id = match &request {
@@ -120,6 +105,7 @@ impl Room {
     pub(crate) fn on_subscription(&mut self, cx: &mut Cx<'_>, pid: Pid, update: UpdateSubscription) {
         let nested = update.participant_tracks.into_iter().flat_map(|p| p.track_sids);
         for track in update.track_sids.into_iter().chain(nested).take(MAX_TRACKS_PER_REQUEST) {
+            cx.spend(price::RECONCILE);
             if update.subscribe {
                 self.subscribe(cx, pid, &track);
             } else {

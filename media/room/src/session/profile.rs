@@ -7,6 +7,15 @@ use livekit_protocol::UpdateParticipantMetadata;
 use livekit_protocol::request_response::{Reason, Request};
 use std::collections::HashMap;
 
+/// Who changes a profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// The participant.
+    Itself,
+    /// The server API.
+    Server,
+}
+
 impl Room {
     pub(super) fn on_update_metadata(
         &mut self,
@@ -32,7 +41,8 @@ impl Room {
                 update.metadata = text;
             }
             let attributes = update.attributes.clone();
-            let changed = self.change_profile(cx, pid, &update.name, &update.metadata, attributes);
+            let changed =
+                self.change_profile(cx, pid, &update.name, &update.metadata, attributes, By::Itself);
             changed.err().map(|text| (Reason::LimitExceeded, text))
         };
         if let Some((reason, text)) = refused {
@@ -51,9 +61,10 @@ impl Room {
         name: &str,
         metadata: &str,
         attributes: HashMap<String, String>,
+        by: By,
     ) -> Result<(), &'static str> {
         let max = cx.config.limits.attributes;
-        let Some(p) = self.get_mut(pid) else { return Ok(()) };
+        let Some(p) = self.get(pid) else { return Ok(()) };
         let mut merged = p.claims.attributes.clone();
         merged.extend(attributes);
         merged.retain(|_, value| !value.is_empty());
@@ -61,6 +72,12 @@ impl Room {
         if max != 0 && size > max {
             return Err("exceeds attributes size limit");
         }
+        let metadata_size = if metadata.is_empty() { p.claims.metadata.len() } else { metadata.len() };
+        let more = size.saturating_add(metadata_size).saturating_sub(p.profile_size());
+        if by == By::Itself && !self.has_space(&cx.config.limits, pid, more) {
+            return Err("the room has no space for more metadata");
+        }
+        let Some(p) = self.get_mut(pid) else { return Ok(()) };
         p.claims.attributes = merged;
         if !name.is_empty() {
             name.clone_into(&mut p.claims.name);

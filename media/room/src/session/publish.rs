@@ -30,9 +30,21 @@ impl Room {
             self.add_codec(cx, pid, request);
             return;
         }
-        let busy =
-            p.pending.iter().any(|t| t.cid == request.cid) || p.tracks.values().any(|t| t.cid == request.cid);
-        if busy {
+        // Layers are listed again with every codec.
+        if !self.has_space(&cx.config.limits, pid, request.encoded_len().saturating_mul(2)) {
+            let text = "the room has no space for more descriptions";
+            self.respond(cx, pid, Reason::LimitExceeded, text, Request::AddTrack(request));
+            return;
+        }
+        let Some(p) = self.get_mut(pid) else { return };
+        let held = p.tracks.values().find(|t| t.has_cid(&request.cid)).map(|t| t.info.clone());
+        if let Some(track) = held.clone().filter(|_| !p.client.knows_new_messages()) {
+            // It could not be told that this one waits.
+            let response = TrackPublishedResponse { cid: request.cid, track: Some(track) };
+            p.send(cx, signal_response::Message::TrackPublished(response));
+            return;
+        }
+        if held.is_some() || p.pending.iter().any(|t| t.cid == request.cid) {
             p.queued.push_back(request.clone());
             self.respond(cx, pid, Reason::Queued, "", Request::AddTrack(request));
             return;
@@ -58,6 +70,7 @@ impl Room {
             waiting.clone().find(|(_, u)| u.stream.track_id.as_ref().is_some_and(|id| pending.has_cid(id)));
         let Some(mid) = named.or_else(|| waiting.next()).map(|(mid, _)| *mid) else {
             p.pending.push(pending);
+            self.recount(pid);
             return;
         };
         if let Some(section) = p.unmatched.remove(&mid) {

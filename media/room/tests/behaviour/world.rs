@@ -26,6 +26,8 @@ pub struct World {
     one_shots: Vec<OneShotResult>,
     inputs: VecDeque<Input>,
     next_conn: u64,
+    /// Time spent in the hub.
+    pub busy: Duration,
 }
 
 /// How a client joins.
@@ -98,6 +100,7 @@ impl World {
             one_shots: Vec::new(),
             inputs: VecDeque::new(),
             next_conn: 0,
+            busy: Duration::ZERO,
         }
     }
 
@@ -263,7 +266,11 @@ impl World {
         while let Some(input) = self.inputs.pop_front() {
             rounds += 1;
             assert!(rounds < 100_000, "endless conversation");
-            self.hub.handle(Now { mono: self.now, unix_ms: self.unix_ms() }, input);
+            let now = Now { mono: self.now, unix_ms: self.unix_ms() };
+            #[allow(clippy::disallowed_methods, reason = "tests measure")]
+            let begin = Instant::now();
+            self.hub.handle(now, input);
+            self.busy += begin.elapsed();
             while let Some(output) = self.hub.poll() {
                 self.dispatch(output);
             }
