@@ -79,7 +79,8 @@ impl TrustedProxies {
             // Two slashes at the start would name another host.
             let path = part.starts_with('/') && !part.starts_with("//");
             let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+=:@".contains(&b);
-            if !part.is_empty() && !(path && part.bytes().all(plain)) {
+            let fits = part.is_empty() || path && part.bytes().all(plain);
+            if !fits {
                 return None;
             }
             out.push_str(part);

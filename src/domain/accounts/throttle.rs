@@ -115,6 +115,7 @@ impl Throttle {
     }
 
     /// The password was right: the row of failures ends, and the address is known from now on.
+    #[allow(clippy::needless_pass_by_value, reason = "a try ends once")]
     pub(crate) fn succeeded(&self, attempt: Attempt, now: Moment) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.remove(&attempt.bucket);
@@ -124,6 +125,7 @@ impl Throttle {
     }
 
     /// Nobody looked at the password: the try does not count.
+    #[allow(clippy::needless_pass_by_value, reason = "a try ends once")]
     pub(crate) fn undecided(&self, attempt: Attempt) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(row) = state.remove(&attempt.bucket)
