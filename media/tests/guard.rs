@@ -135,12 +135,16 @@ async fn a_stuck_shard_holds_up_neither_figures_nor_signalling_and_is_seen() {
     };
     // Far more commands than its queue holds.
     let joins = async {
+        let mut guests = Vec::new();
         for n in 0..50 {
             let mut session = sfu.join(join_params("one", &format!("guest {n}"))).await.unwrap();
             assert!(ping(&mut session).await);
+            guests.push(session);
         }
+        guests
     };
-    soon("work beside a stuck shard", async { tokio::join!(answers, talk, joins) }).await;
+    let ((), (), guests) =
+        soon("work beside a stuck shard", async { tokio::join!(answers, talk, joins) }).await;
     let age = Duration::from_millis(1500);
     let seen = async {
         while sfu.health(age).is_ok() {
@@ -159,10 +163,11 @@ async fn a_stuck_shard_holds_up_neither_figures_nor_signalling_and_is_seen() {
     };
     soon("recovery", recovered).await;
     // Every command has reached it, in the end.
+    assert_eq!(guests.len(), 50);
     let agreed = async {
         loop {
             let stats = sfu.stats().await.unwrap();
-            if stats.transports() == stats.hub.transports && stats.hub.transports > 50 {
+            if stats.transports() == stats.hub.transports && stats.hub.transports >= 50 {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
