@@ -216,7 +216,7 @@ describe('what the owner of a room decides', () => {
     await guest.until('the camera to be on', () => guest.page.evaluate(() => window.__bedrudRoom.localParticipant.isCameraEnabled));
     await call('PUT', `/api/room/${room.id}/settings`, { settings: off });
     await guest.until('the camera to be off', () => guest.page.evaluate(() => !window.__bedrudRoom.localParticipant.isCameraEnabled));
-    assert.equal(await disabled(guest, 'toggle-camera'), true);
+    await guest.until('the button to be out of use', () => disabled(guest, 'toggle-camera'));
     await guest.close();
   });
 
