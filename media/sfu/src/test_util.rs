@@ -18,6 +18,10 @@ pub enum Fault {
     Timer,
     /// The flush to the transport, with half a datagram written.
     Flush,
+    /// A message for it, and perhaps for others.
+    Message,
+    /// Carrying out what was queued of messages for it.
+    MessageFlush,
     /// A command for the transport.
     Command,
     /// The statistics of its tracks.

@@ -15,8 +15,9 @@ impl Shard {
         channel: DataChannel,
         payload: &Bytes,
     ) {
+        // One by one: what fails for one of them must not keep the message from the others.
         for id in to {
-            self.queue_data(now, *id, channel, payload.clone());
+            self.guarded(now, |shard| shard.queue_data(now, *id, channel, payload.clone()));
         }
     }
 
@@ -25,13 +26,16 @@ impl Shard {
             let mut own = packet.to_vec();
             if let Some(place) = own.get_mut(2..4) {
                 place.copy_from_slice(&handle.to_be_bytes());
-                self.queue_data(now, *id, DataChannel::DataTrack, own.into());
+                self.guarded(now, |shard| shard.queue_data(now, *id, DataChannel::DataTrack, own.into()));
             }
         }
     }
 
     fn queue_data(&mut self, now: Instant, id: TransportId, channel: DataChannel, payload: Bytes) {
+        self.serving = Some(id);
         let Some(peer) = self.peers.get_mut(id) else { return self.drop_packet(DropReason::StaleCommand) };
+        #[cfg(any(test, feature = "test-util"))]
+        crate::test_util::fail_at(self.fault, self.serving, crate::test_util::Fault::Message);
         peer.transport.queue(now, channel, payload);
         if !std::mem::replace(&mut peer.unsent, true) {
             self.unsent.push(id);
@@ -42,8 +46,11 @@ impl Shard {
     pub(super) fn flush_data(&mut self, now: Instant) {
         let mut unsent = std::mem::take(&mut self.unsent);
         for id in unsent.drain(..) {
+            self.serving = Some(id);
             if let Some(peer) = self.peers.get_mut(id) {
                 peer.unsent = false;
+                #[cfg(any(test, feature = "test-util"))]
+                crate::test_util::fail_at(self.fault, self.serving, crate::test_util::Fault::MessageFlush);
                 peer.transport.flush_data(now);
                 self.after_transport(now, id, None);
             }

@@ -111,6 +111,7 @@ impl Shard {
         self.addresses.retain(|id| peers.get(id).is_some());
         self.timers.clear();
         self.dirty.clear();
+        self.unsent.clear();
         for peer in self.peers.iter_mut() {
             peer.ups.retain(|key| ups.get(*key).is_some_and(|up| up.transport == peer.id));
             peer.downs.retain(|key| downs.get(*key).is_some());
@@ -121,6 +122,9 @@ impl Shard {
             // Who had something to send may have been in a list that is lost, and so may who had something to do.
             peer.dirty = true;
             self.dirty.push(peer.id);
+            if peer.unsent {
+                self.unsent.push(peer.id);
+            }
             peer.armed = None;
             let due = peer.deadline();
             self.timers.arm(peer.id, &mut peer.armed, due);

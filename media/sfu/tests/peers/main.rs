@@ -215,6 +215,7 @@ fn a_control_plane_that_stands_still_costs_nobody_a_connection_or_a_message() {
         let channel = n.clients[client].channel.unwrap();
         n.clients[client].rtc.channel(channel).unwrap().write(true, message).unwrap()
     };
+    n.grants = true;
     n.stalled = true;
     let mut sent = 0u32;
     for _ in 0..2500 {
@@ -242,4 +243,29 @@ fn a_control_plane_that_stands_still_costs_nobody_a_connection_or_a_message() {
     let numbers: Vec<u32> = of(0).map(|p| u32::from_be_bytes(p.as_ref().try_into().unwrap())).collect();
     assert_eq!(numbers.len(), sent as usize);
     assert!(numbers.iter().copied().eq(0..sent), "messages in order, each once");
+}
+
+/// What fails at one of the receivers of a message costs that one, and the others get it, those behind it as well.
+#[test]
+fn a_message_that_fails_for_one_receiver_reaches_the_others() {
+    use bedrud_sfu::test_util::Fault;
+    for fault in [Fault::Message, Fault::MessageFlush] {
+        let mut n = Network::new(9);
+        for slot in 0..3 {
+            n.add_client(slot, &[address(slot as u16)]);
+            n.command(Command::OpenDataChannel { id: network::tid(slot), channel: DataChannel::Reliable });
+        }
+        n.run(1500);
+        n.shard.fail(fault, network::tid(1));
+        let payload = Bytes::from_static(b"to all");
+        let to = (0..3).map(network::tid).collect();
+        n.command(Command::SendData { to, channel: DataChannel::Reliable, payload: payload.clone() });
+        n.run(500);
+        for client in [0, 2] {
+            assert_eq!(n.clients[client].data, [payload.to_vec()], "{fault:?}: client {client}");
+        }
+        let closed = |e: &&Event| matches!(e, Event::Closed { .. });
+        assert_eq!(n.events.iter().filter(closed).count(), 1, "{fault:?}");
+        assert_eq!((n.shard.stats().panics, n.shard.stats().transports), (1, 2));
+    }
 }
