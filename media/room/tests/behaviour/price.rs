@@ -130,11 +130,14 @@ fn permission(number: u32) -> Request {
     })
 }
 
+/// A kind of message by its name, and how the n-th of it is made.
+type Kind = (&'static str, Box<dyn FnMut(&mut World, u32) -> Request>);
+
 /// Everything a client can say, at its most expensive.
-fn kinds(w: &mut World) -> Vec<(&'static str, Box<dyn FnMut(&mut World, u32) -> Request>)> {
+fn kinds(w: &mut World) -> Vec<Kind> {
     let theirs = theirs(w);
     let many: Vec<String> = (0..4096).map(|i| format!("TR_{i}")).collect();
-    let mut out: Vec<(&'static str, Box<dyn FnMut(&mut World, u32) -> Request>)> = Vec::new();
+    let mut out: Vec<Kind> = Vec::new();
     out.push(("ping", Box::new(|_, n| Request::Ping(i64::from(n)))));
     out.push(("ping_req", Box::new(|_, n| Request::PingReq(Ping { timestamp: i64::from(n), rtt: 0 }))));
     out.push(("permission", Box::new(|_, n| permission(n))));

@@ -191,7 +191,7 @@ fn a_second_track_of_the_same_client_id_is_answered_at_once() {
             "alice",
             join(false).with(|p| {
                 if old {
-                    old_rust(p)
+                    old_rust(p);
                 }
             }),
         );
