@@ -293,6 +293,7 @@ fn uploads_and_bursts_of_clients_meet_no_limit() {
     let mut pair = Pair::connected(3);
     pair.run(Duration::from_secs(1));
     pair.dtls_loss = 2;
+    pair.server.grant(pair.now, 100 << 20);
     let id = pair.client_channel("_reliable").unwrap();
     let pieces = (0..200).map(|n| vec![n as u8; 15_000]);
     let tiny = (0..5_000u32).map(|n| n.to_be_bytes().to_vec());
