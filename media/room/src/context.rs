@@ -6,6 +6,7 @@ use crate::config::HubConfig;
 use crate::ids::{Ids, Pid, RoomKey, Sid, sid};
 use crate::io::{ConnId, Now, Output, RoomEvent, ShardId};
 use crate::message::ServerMessage;
+use crate::one_shot::ClosedSessions;
 use crate::revoked::Revocations;
 use crate::room::DataCounters;
 use crate::timers::{Timer, TimerKey, Timers};
@@ -46,6 +47,7 @@ pub(crate) struct Core {
     #[cfg(any(test, feature = "test-util"))]
     pub(crate) fault: Option<usize>,
     pub(crate) data: DataCounters,
+    pub(crate) closed_sessions: ClosedSessions,
     pub(crate) ledger: Ledger,
     /// Work since the start, see [`crate::accounts`].
     pub(crate) work: u64,
@@ -75,6 +77,7 @@ impl Core {
             #[cfg(any(test, feature = "test-util"))]
             fault: None,
             data: DataCounters::default(),
+            closed_sessions: ClosedSessions::default(),
             ledger: Ledger::default(),
             work: 0,
         }
@@ -98,6 +101,7 @@ impl Core {
             #[cfg(any(test, feature = "test-util"))]
             fault: &mut self.fault,
             data: &mut self.data,
+            closed_sessions: &mut self.closed_sessions,
             ledger: &mut self.ledger,
             work: &mut self.work,
         }
@@ -127,6 +131,7 @@ pub(crate) struct Cx<'a> {
     pub(crate) data: &'a mut DataCounters,
     /// What participants have used up.
     pub(crate) ledger: &'a mut Ledger,
+    pub(crate) closed_sessions: &'a mut ClosedSessions,
     work: &'a mut u64,
 }
 

@@ -1,8 +1,10 @@
 //! WHIP and WHEP as the hub sees them: sessions whose signalling is one offer, one answer, and little after that.
 
+use crate::ids::Sid;
 use crate::io::JoinError;
 use crate::join_params::JoinParams;
 use livekit_protocol::IceServer;
+use std::collections::VecDeque;
 
 /// What the client does with its connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +35,30 @@ pub struct OneShotSession {
     pub identity: String,
     /// Participant sid in the resource's address.
     pub sid: String,
+}
+
+/// Sessions whose client closed its connection and has not ended them yet (RFC 9725, section 4.2). Encoders close first and
+/// send DELETE then; either may arrive first, and both are the same goodbye.
+#[derive(Debug, Default)]
+pub(crate) struct ClosedSessions(VecDeque<(Sid, String)>);
+
+impl ClosedSessions {
+    /// Sessions remembered; the oldest gives way.
+    const MAX: usize = 1024;
+
+    pub(crate) fn note(&mut self, sid: Sid, identity: String) {
+        if self.0.len() >= Self::MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back((sid, identity));
+    }
+
+    /// True once for a session that was noted.
+    pub(crate) fn take(&mut self, session: &OneShotSession) -> bool {
+        let found =
+            self.0.iter().position(|(sid, identity)| **sid == *session.sid && *identity == session.identity);
+        found.and_then(|at| self.0.remove(at)).is_some()
+    }
 }
 
 /// A request of WHIP or WHEP.

@@ -26,8 +26,11 @@ impl Hub {
                 result
             }
             OneShotRequest::Close { session } => {
-                let at = self.one_shot_session(&session)?;
-                self.with(now, at, Room::close_one_shot);
+                match self.one_shot_session(&session) {
+                    Ok(at) => self.with(now, at, Room::close_one_shot),
+                    Err(_) if self.core.closed_sessions.take(&session) => {}
+                    Err(error) => return Err(error),
+                }
                 Ok(OneShotReply::Closed)
             }
         }

@@ -90,6 +90,7 @@ impl Room {
         let Some(p) = self.get_mut(pid) else { return };
         if p.one_shot.is_some() && reason == CloseReason::ClosedByPeer {
             // There is no socket whose end could follow: this was the goodbye.
+            cx.closed_sessions.note(p.sid.clone(), p.identity().to_owned());
             self.remove(cx, pid, DisconnectReason::ClientInitiated, Farewell::Silent);
             return;
         }

@@ -180,6 +180,22 @@ fn client_ends_its_session_and_its_address_is_gone() {
     assert_eq!(w.one_shot(close(&session)).unwrap_err().status, 404);
 }
 
+/// Encoders close their connection and send DELETE right behind; either may arrive first.
+#[test]
+fn ending_a_session_whose_connection_said_goodbye_succeeds_once() {
+    let mut w = World::new();
+    w.join("alice", join(false));
+    let opened = whip(&mut w, "obs");
+    let session = session(&opened, "obs");
+    w.shard_event(Event::Closed { id: transport(&opened), reason: CloseReason::ClosedByPeer });
+    assert_eq!(w.client("alice").sees("obs").unwrap().state, State::Disconnected as i32);
+    let close = |session: &OneShotSession| OneShotRequest::Close { session: session.clone() };
+    let other = OneShotSession { identity: "alice".into(), ..session.clone() };
+    assert_eq!(w.one_shot(close(&other)).unwrap_err().status, 404);
+    assert_eq!(w.one_shot(close(&session)), Ok(OneShotReply::Closed));
+    assert_eq!(w.one_shot(close(&session)).unwrap_err().status, 404);
+}
+
 #[test]
 fn session_of_an_sdk_is_no_session_of_whip() {
     let mut w = World::new();
