@@ -5,7 +5,8 @@ import http from 'node:http';
 import { RoomServiceClient } from 'livekit-server-sdk';
 import { Hooks } from './lib/hooks.mjs';
 import { PythonClient } from './lib/python.mjs';
-import { configuredKeys, startLivekitWith } from './lib/server.mjs';
+import { freePort } from './lib/ports.mjs';
+import { configuredKeys, scrape, startLivekitWith } from './lib/server.mjs';
 import { token } from './lib/token.mjs';
 import { until } from './lib/until.mjs';
 
@@ -13,9 +14,13 @@ let hooks;
 let filtered;
 let server;
 let rooms;
+let metrics;
 before(async () => {
   [hooks, filtered] = await Promise.all([Hooks.start(configuredKeys), Hooks.start(configuredKeys)]);
+  const port = await freePort();
+  metrics = `http://127.0.0.1:${port}/metrics`;
   server = await startLivekitWith(`room: {departure_timeout: 1}
+prometheus: {port: ${port}}
 webhook:
   api_key: ${configuredKeys.key}
   urls: ['${hooks.url}']`);
@@ -112,6 +117,8 @@ test('events that could not be delivered survive a crash of the server', { skip:
   await rooms.createRoom({ name: room });
   await rooms.deleteRoom(room);
   await until('the receiver has refused an event', () => hooks.of(room, hooks.refused).length > 0);
+  // An event is told after its call was answered: it is kept once it waits.
+  await until('both events wait', async () => (await scrape(metrics)).get('bedrud_webhook_pending{}') === 2);
   await server.kill('SIGKILL');
   assert.deepEqual(hooks.names(room), []);
   hooks.answer = () => 200;
