@@ -39,6 +39,17 @@ impl TokenBucket {
         }
     }
 
+    /// Takes units if all of them are there; false, and nothing is taken, if not. No units are always there.
+    pub fn try_take(&mut self, now: Instant, units: u64) -> bool {
+        self.refill(now);
+        let spent = self.spent.saturating_add(units);
+        let there = self.rate == 0 || units == 0 || spent <= self.burst;
+        if there && self.rate != 0 {
+            self.spent = spent;
+        }
+        there
+    }
+
     /// When [`TokenBucket::is_ready`] will be true: `now` if it is.
     #[must_use]
     pub fn ready_at(&mut self, now: Instant) -> Instant {
@@ -80,6 +91,17 @@ mod tests {
     fn taken(bucket: &mut TokenBucket, now: Instant) -> usize {
         let one = |bucket: &mut TokenBucket| bucket.is_ready(now).then(|| bucket.take(now, 1));
         (0..1000).map_while(|_| one(bucket)).count()
+    }
+
+    #[test]
+    fn what_must_be_there_makes_no_debt() {
+        let (now, mut bucket) = (start(), TokenBucket::new(1, 60));
+        assert!(bucket.try_take(now, 60), "a full bucket");
+        assert!(bucket.try_take(now, 0) && !bucket.try_take(now, 1));
+        let almost = now + Duration::from_secs(59);
+        assert!(!bucket.try_take(almost, 60), "one is missing");
+        assert!(bucket.try_take(now + Duration::from_secs(60), 60));
+        assert!(TokenBucket::new(0, 1).try_take(now, 1000), "no limit");
     }
 
     #[test]

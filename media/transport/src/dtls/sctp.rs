@@ -4,7 +4,8 @@
 //! work or answer is out of proportion to their size. A packet over a limit is dropped, which SCTP repairs as any
 //! loss, so a burst only slows its sender. A peer that goes on ends its transport.
 
-use std::time::{Duration, Instant};
+use crate::bucket::TokenBucket;
+use std::time::Instant;
 
 /// Common header, RFC 9260 section 3.1.
 const HEADER: usize = 12;
@@ -49,36 +50,6 @@ pub struct SctpStats {
     pub data_chunks: u64,
     /// Messages on the channel establishment protocol that RFC 8832 does not know.
     pub malformed_dcep: u64,
-}
-
-/// `rate` a second, and `burst` at once.
-#[derive(Debug)]
-struct TokenBucket {
-    rate: u32,
-    burst: u32,
-    /// Millionths of a token.
-    level: u64,
-    at: Option<Instant>,
-}
-
-impl TokenBucket {
-    const fn new(rate: u32, burst: u32) -> Self {
-        Self { rate, burst, level: burst as u64 * 1_000_000, at: None }
-    }
-
-    fn take(&mut self, now: Instant, tokens: u32) -> bool {
-        let elapsed = self.at.map_or(Duration::ZERO, |t| now.saturating_duration_since(t));
-        self.at = Some(now);
-        let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-        let full = u64::from(self.burst) * 1_000_000;
-        self.level = self.level.saturating_add(micros.saturating_mul(u64::from(self.rate))).min(full);
-        let cost = u64::from(tokens) * 1_000_000;
-        let has = self.level >= cost;
-        if has {
-            self.level -= cost;
-        }
-        has
-    }
 }
 
 /// What one packet asks for.
@@ -195,7 +166,7 @@ impl Default for SctpGuard {
             forward: TokenBucket::new(2_000, 4_000),
             init: TokenBucket::new(1, 32),
             strikes: TokenBucket::new(20, 1_000),
-            log: TokenBucket { rate: 1, burst: 60, level: 60_000_000, at: None },
+            log: TokenBucket::new(1, 60),
             begun: false,
             stats: SctpStats::default(),
             violation: None,
@@ -220,7 +191,7 @@ impl SctpGuard {
             self.stats.accepted += 1;
         } else {
             self.stats.dropped += 1;
-            if !self.strikes.take(now, 1) {
+            if !self.strikes.try_take(now, 1) {
                 self.violation.get_or_insert(SctpViolation::TooManyChunks);
             }
         }
@@ -238,19 +209,19 @@ impl SctpGuard {
         }
         if summary.malformed_dcep > 0 {
             self.stats.malformed_dcep += u64::from(summary.malformed_dcep);
-            if self.log.take(now, 60) {
+            if self.log.try_take(now, 60) {
                 tracing::warn!(
                     count = self.stats.malformed_dcep,
                     "malformed data channel establishment message"
                 );
             }
         }
-        let within = (summary.init == 0 || (!self.begun && self.init.take(now, 1)))
-            && self.small.take(now, summary.small)
-            && self.heartbeat.take(now, summary.heartbeat)
-            && self.reset.take(now, summary.reset)
-            && self.forward.take(now, summary.forward)
-            && (summary.cookie_echo == 0 || self.init.take(now, 1));
+        let within = (summary.init == 0 || (!self.begun && self.init.try_take(now, 1)))
+            && self.small.try_take(now, u64::from(summary.small))
+            && self.heartbeat.try_take(now, u64::from(summary.heartbeat))
+            && self.reset.try_take(now, u64::from(summary.reset))
+            && self.forward.try_take(now, u64::from(summary.forward))
+            && (summary.cookie_echo == 0 || self.init.try_take(now, 1));
         if within {
             self.begun |= summary.cookie_echo > 0;
             self.stats.data_chunks += u64::from(summary.data);

@@ -1,4 +1,5 @@
 use super::*;
+use std::time::Duration;
 
 #[allow(clippy::disallowed_methods, reason = "an arbitrary start of virtual time")]
 fn start() -> Instant {
